@@ -1,0 +1,114 @@
+"""What the store holds, read from its files alone, and which backup to use.
+
+Belongs here: listing, looking up and judging backups cheaply. Not here: reading dump files to
+the end (``inspect``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from kajovo_dr.backups.manifest import (
+    DIGEST_SUFFIX,
+    MANIFEST_SUFFIX,
+    Manifest,
+    read_digest,
+    read_manifest,
+)
+from kajovo_dr.backups.store import Store, sidecar
+from kajovo_dr.errors import DrError, ManifestError, NoBackupBefore
+
+#: A collapse is judged against the median of this many previous backups: one odd one is outvoted.
+_COMPARED = 5
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A published backup that its sidecars vouch for; its bytes were not read."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The name of its dump file."""
+        return self.path.name
+
+    def age_s(self, now: datetime | None = None) -> float:
+        """Seconds since its snapshot: what would be lost."""
+        return ((now or datetime.now(UTC)) - self.manifest.created_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalog: a backup, or the reason why a dump file is not one."""
+
+    path: Path
+    backup: Backup | None
+    problem: DrError | None = None
+
+
+def load(path: Path) -> Backup:
+    """The backup of a dump file; raises unless manifest, digest and size agree with each other."""
+    manifest = read_manifest(sidecar(path, MANIFEST_SUFFIX))
+    digest = read_digest(sidecar(path, DIGEST_SUFFIX))
+    size = path.stat().st_size
+    if manifest.backup_file != path.name:
+        raise ManifestError(f"the manifest of {path.name} is that of {manifest.backup_file}")
+    if digest != manifest.sha256:
+        raise ManifestError(
+            f"{path.name}: manifest and {DIGEST_SUFFIX} file name different digests"
+        )
+    if size != manifest.size_bytes:
+        raise ManifestError(
+            f"{path.name} has {size} bytes, its manifest says {manifest.size_bytes}"
+        )
+    return Backup(path, manifest)
+
+
+def entries(store: Store) -> list[Entry]:
+    """All dump files of the store, oldest first, each with its backup or its problem."""
+    found = []
+    for path in store.dump_files():
+        try:
+            found.append(Entry(path, load(path)))
+        except DrError as problem:
+            found.append(Entry(path, None, problem))
+    return found
+
+
+def backups(store: Store, database: str | None = None) -> list[Backup]:
+    """The sound backups (of one database), oldest snapshot first."""
+    sound = [entry.backup for entry in entries(store) if entry.backup is not None]
+    chosen = [each for each in sound if database in (None, each.manifest.database)]
+    return sorted(chosen, key=lambda backup: backup.manifest.created_at)
+
+
+def by_name(store: Store, name: str) -> Backup:
+    """The backup of a name; raises `BackupMissing`, or what is wrong with it."""
+    return load(store.path_of(name))
+
+
+def newest_before(store: Store, moment: datetime, database: str | None = None) -> Backup:
+    """The last sound backup whose snapshot lies before a moment; raises `NoBackupBefore`."""
+    candidates = [
+        backup for backup in backups(store, database) if backup.manifest.created_at < moment
+    ]
+    if not candidates:
+        of = f" of {database!r}" if database else ""
+        raise NoBackupBefore(f"no valid backup{of} before {moment.isoformat()} in {store.folder}")
+    return candidates[-1]
+
+
+def usual_bytes(previous: list[Backup], manifest_kind: str) -> float | None:
+    """Median bytes of the last backups of a kind since a shrink was accepted; None: no history."""
+    sizes = []
+    for backup in reversed(previous):
+        if backup.manifest.kind == manifest_kind:
+            sizes.append(backup.manifest.size_bytes)
+            if backup.manifest.shrink_accepted:
+                break
+    return median(sizes[:_COMPARED]) if sizes else None

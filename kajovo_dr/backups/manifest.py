@@ -1,0 +1,139 @@
+"""The manifest: what is known of a backup, in a file beside it; and the other sidecars' names.
+
+Belongs here: the fields, their format number, reading and writing. Not here: the dump file
+(``take``, ``inspect``) and where files lie (``store``). The format is described in ``FORMAT.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from kajovo_dr.errors import FormatUnknown, ManifestError
+
+#: Raised when an older reader would misunderstand a newer manifest.
+FORMAT = 1
+MANIFEST_SUFFIX = ".json"
+DIGEST_SUFFIX = ".sha256"
+ROLES_SUFFIX = ".roles"
+Kind = Literal["plain", "custom"]
+#: Dump file suffix by kind.
+SUFFIXES: dict[Kind, str] = {"plain": ".sql", "custom": ".dump"}
+
+
+class Table(BaseModel):
+    """Exact rows of one table at the backup's snapshot."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: str = Field(alias="schema")
+    name: str
+    rows: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    """One backup. The first nine fields after `format` are those of the scripts it replaces."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    created_at: AwareDatetime = Field(description="moment of the snapshot")
+    compose_file: str | None = None
+    env_file: str | None = None
+    database: str
+    user: str
+    backup_file: str = Field(description="name of the dump file")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the dump file")
+    size_bytes: int = Field(ge=0, description="of the dump file")
+    host: str = Field(description="machine that took the backup")
+
+    kind: Kind
+    server: str = Field(description="host:port of the source")
+    server_version: str
+    client_version: str
+    database_bytes: int = Field(ge=0, description="size of the source on its disk")
+    locale: dict[str, str] = Field(description="options of CREATE DATABASE")
+    tables: tuple[Table, ...]
+    roles: tuple[str, ...] = Field(description="roles that the dump file names")
+    roles_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file of roles")
+    lines: int = Field(ge=0, description="newlines of the SQL text")
+    seconds: float = Field(ge=0, description="duration of pg_dump")
+    reason: str = Field(description="why it was taken")
+    shrink_accepted: bool = False
+    written_by: str
+
+    @property
+    def counts(self) -> dict[tuple[str, str], int]:
+        """(schema, table) -> rows."""
+        return {(table.schema_, table.name): table.rows for table in self.tables}
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    def to_bytes(self) -> bytes:
+        """UTF-8 JSON without a byte order mark, which the scripts' readers refuse."""
+        document = self.model_dump(mode="json", by_alias=True)
+        return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; raises `ManifestError`, or `FormatUnknown` when a newer version wrote it."""
+    document = _document(path)
+    number = document.get("format")
+    if isinstance(number, int) and number > FORMAT:
+        raise FormatUnknown(
+            f"{path.name} has format {number}, this version reads up to {FORMAT}"
+            f" (written by {document.get('written_by', 'unknown')})"
+        )
+    if number is None:
+        raise ManifestError(
+            f"{path.name} has no format number: it was not written by kajovo_dr",
+            hint="backups of other tools are not restored by this version.",
+        )
+    try:
+        return Manifest.model_validate_json(json.dumps(document))
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ManifestError(f"{path.name}: {where}: {first['msg'].lower()}") from None
+
+
+def read_digest(path: Path) -> str:
+    """The hexadecimal sha256 of a sidecar: its first word."""
+    try:
+        words = path.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        raise ManifestError(f"{path.name} is missing") from None
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ManifestError(f"{path.name} cannot be read: {failure}") from None
+    return words[0] if words else ""
+
+
+def digest_line(sha256: str, name: str) -> bytes:
+    """What ``sha256sum --check`` reads; ``*`` says that the bytes count as they are."""
+    return f"{sha256} *{name}\n".encode()
+
+
+def stamp(moment: datetime) -> str:
+    """The moment as it stands in names: in UTC, so that names sort by time on DST days too."""
+    return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def _document(path: Path) -> dict[str, object]:
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise ManifestError(f"{path.name} is missing") from None
+    except OSError as failure:
+        raise ManifestError(f"{path.name} cannot be read: {failure.strerror}") from None
+    except ValueError as failure:  # not UTF-8 or not JSON
+        raise ManifestError(f"{path.name} is not JSON: {failure}") from None
+    if not isinstance(document, dict):
+        raise ManifestError(f"{path.name} is not a JSON object")
+    return document

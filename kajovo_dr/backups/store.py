@@ -1,0 +1,160 @@
+"""The folder of backups: names, paths that cannot leave it, and the order of writing.
+
+Write order is a promise: data written and flushed, then the sidecars, then the rename of the dump
+file, which publishes. Delete in reverse. A reader meets whole backups or none.
+
+Not here: what is in the files (``manifest``, ``inspect``), which of them to use (``catalog``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from kajovo_dr.backups.manifest import (
+    DIGEST_SUFFIX,
+    MANIFEST_SUFFIX,
+    ROLES_SUFFIX,
+    SUFFIXES,
+    Kind,
+    Manifest,
+    digest_line,
+    stamp,
+)
+from kajovo_dr.errors import BackupMissing, StoreFull, StoreMissing, StoreNotWritable
+from kajovo_dr.files import flush_folder, private_folder, write_private
+
+#: Where backups grow until they are published; a folder, so that no ``*.sql`` reader looks inside.
+_INCOMING = ".incoming"
+_SIDECARS = (DIGEST_SUFFIX, ROLES_SUFFIX, MANIFEST_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A backup that is being written: its folder and the name it will get."""
+
+    folder: Path
+    name: str
+
+    @property
+    def dump_file(self) -> Path:
+        """The dump file that grows."""
+        return self.folder / self.name
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder and the prefix of the names in it."""
+
+    folder: Path
+    prefix: str
+
+    def require(self) -> None:
+        """Raise `StoreMissing` unless the folder is there: a missing one may be a missing mount."""
+        if not self.folder.is_dir():
+            raise StoreMissing(f"the backup folder {self.folder} does not exist")
+
+    def pattern(self) -> re.Pattern[str]:
+        """Matches the names of dump files of this prefix."""
+        return re.compile(rf"{re.escape(self.prefix)}-\d{{8}}-\d{{6}}\.(sql|dump)")
+
+    def dump_files(self) -> list[Path]:
+        """Published dump files, oldest first: regular files of our names, nothing else."""
+        self.require()
+        matches = self.pattern().fullmatch
+        return sorted(
+            path
+            for path in self.folder.iterdir()
+            if matches(path.name) and path.is_file() and not path.is_symlink()
+        )
+
+    def path_of(self, name: str) -> Path:
+        """The dump file of a name, with or without its suffix; raises `BackupMissing`.
+
+        Only names of our pattern are looked up, so no name can lead out of the folder.
+        """
+        self.require()
+        for suffix in ("", *SUFFIXES.values()):
+            if self.pattern().fullmatch(name + suffix):
+                path = self.folder / (name + suffix)
+                if path.is_file() and not path.is_symlink():
+                    return path
+        raise BackupMissing(f"no backup {name!r} in {self.folder}")
+
+    def free_bytes(self) -> int:
+        """Free space for this user."""
+        self.require()
+        return shutil.disk_usage(self.folder).free
+
+    @contextmanager
+    def incoming(self, target: str, kind: Kind, snapshot_at: datetime) -> Iterator[Incoming]:
+        """A place to write a backup; whatever is not published when the block ends is removed.
+
+        target: key of the source; the caller holds its mutex, so leftovers of the same key belong
+        to a killed process and are removed. Disk errors become `StoreFull` or `StoreNotWritable`.
+        """
+        self.require()
+        folder = self.folder / _INCOMING / target
+        with disk_errors(self.folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            private_folder(folder.parent)
+            private_folder(folder)
+            try:
+                yield Incoming(folder, self._free_name(kind, snapshot_at))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, incoming: Incoming, manifest: Manifest) -> Path:
+        """Write the sidecars, move them, then the dump file: only now the backup exists."""
+        with disk_errors(self.folder):
+            os.utime(incoming.dump_file, (manifest.created_at.timestamp(),) * 2)
+            digest = digest_line(manifest.sha256, incoming.name)
+            write_private(incoming.folder / (incoming.name + DIGEST_SUFFIX), digest)
+            write_private(incoming.folder / (incoming.name + MANIFEST_SUFFIX), manifest.to_bytes())
+            flush_folder(incoming.folder)
+            for suffix in (*_SIDECARS, ""):
+                (incoming.folder / (incoming.name + suffix)).rename(
+                    self.folder / (incoming.name + suffix)
+                )
+            flush_folder(self.folder)
+        return self.folder / incoming.name
+
+    def _free_name(self, kind: Kind, snapshot_at: datetime) -> str:
+        """The name of the snapshot's second, or of the next one that is free.
+
+        Two databases may be backed up into one folder within the same second.
+        """
+        while True:
+            stem = f"{self.prefix}-{stamp(snapshot_at)}"
+            taken = [self.folder / (stem + suffix) for suffix in SUFFIXES.values()]
+            if not any(path.exists() for path in taken):
+                return stem + SUFFIXES[kind]
+            snapshot_at += timedelta(seconds=1)
+
+
+def sidecar(dump_file: Path, suffix: str) -> Path:
+    """The path of a sidecar of a dump file."""
+    return dump_file.with_name(dump_file.name + suffix)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into errors that an operator understands."""
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(folder).free
+            raise StoreFull(f"no space left in {folder}: {free} bytes free") from None
+        if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StoreNotWritable(
+                f"cannot write in {folder}: {str(failure.strerror).lower()}"
+            ) from None
+        raise

@@ -1,0 +1,1 @@
+"""Dagster only: no SQL, no child processes, no file formats."""

@@ -1,0 +1,332 @@
+"""The error tree: everything an operator can meet, with one exit code per class.
+
+Belongs here: classes, default messages, exit codes. Not here: printing (``cli``) or the translation
+into Dagster failures (``defs``). A `DrError` is meant for the operator; anything else is a bug.
+
+    DrError
+    ├── SettingError ─ UrlError, NotConfigured                            10–12
+    ├── ServerError ── Unreachable, WrongCredentials, ClientTooOld,
+    │                  ClientMissing, TargetBusy, DatabaseMissing,
+    │                  EmbeddedServerError, ServerLost                    20–27
+    ├── StoreError ─── StoreMissing, StoreNotWritable, StoreFull,
+    │                  BackupMissing, ManifestError, FormatUnknown        30–35
+    ├── BackupError ── DumpFailed, DumpDamaged, DatabaseEmpty,
+    │                  SizeCollapsed, PastPartition, DumpTooSmall         40–45
+    ├── RestoreError ─ TargetNotEmpty, RestoreFailed, CountsDiffer,
+    │                  RolesMissing, NoBackupBefore                       50–54
+    ├── RecoveryError ─ MigrationFailed, NotReady, LoginRefused,
+    │                  SmokeFailed, LogUnwritable                         60–64
+    ├── ToolTimeout, CommandMissing, SandboxError                         70–72
+    └── DoctorFindings                                                    80
+
+Messages are lowercase, without a full stop, and say what, where and how much; the remedy is `hint`.
+Exit codes 1 (a bug), 2 (wrong usage) and 130 (Ctrl-C) are not used by any class.
+"""
+
+from __future__ import annotations
+
+
+class DrError(Exception):
+    """kajovo_dr failed."""
+
+    exit_code: int = 0
+    hint: str = ""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or self.default_message())
+        self.hint = hint or type(self).hint
+
+    @classmethod
+    def default_message(cls) -> str:
+        """The class docstring's first line, lowercase and without its full stop."""
+        line = (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
+        return line[:1].lower() + line[1:]
+
+    def described(self) -> str:
+        """Message and hint on two lines, as a terminal or a Dagster run shows them."""
+        return f"{self}\nhint: {self.hint}" if self.hint else str(self)
+
+
+class SettingError(DrError):
+    """A setting is unknown or has an impossible value."""
+
+    exit_code = 10
+    hint = "kajovo-dr doctor lists every setting with its unit and default."
+
+
+class UrlError(SettingError):
+    """A database URL cannot be read."""
+
+    exit_code = 11
+    hint = (
+        "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE and percent-encode in the password: "
+        "/ as %2F, @ as %40, : as %3A, % as %25, # as %23, space as %20."
+    )
+
+
+class NotConfigured(SettingError):
+    """A setting that this command needs is not set."""
+
+    exit_code = 12
+
+
+class ServerError(DrError):
+    """A PostgreSQL server or one of its tools refused."""
+
+
+class Unreachable(ServerError):
+    """The PostgreSQL server does not answer."""
+
+    exit_code = 20
+    hint = (
+        "check that the server runs and that host and port in the URL are right: kajovo-dr doctor."
+    )
+
+
+class WrongCredentials(ServerError):
+    """The PostgreSQL server refused the user or the password."""
+
+    exit_code = 21
+    hint = "check user and password in the URL; special characters must be percent-encoded."
+
+
+class ClientTooOld(ServerError):
+    """The client tools are older than the server."""
+
+    exit_code = 22
+    hint = "point KAJOVO_DR_PG_BIN at a folder with client tools at least as new as the server."
+
+
+class ClientMissing(ServerError):
+    """A PostgreSQL client tool was not found."""
+
+    exit_code = 23
+    hint = "install the PostgreSQL client tools, or point KAJOVO_DR_PG_BIN at their folder."
+
+
+class TargetBusy(ServerError):
+    """Another backup or recovery of this database is running."""
+
+    exit_code = 24
+    hint = "wait for it to end; its session is the one named kajovo_dr in pg_stat_activity."
+
+
+class DatabaseMissing(ServerError):
+    """The database does not exist on the server."""
+
+    exit_code = 25
+    hint = (
+        "check the database name in the URL; kajovo-dr restore NAME --into DATABASE brings it back."
+    )
+
+
+class EmbeddedServerError(ServerError):
+    """The embedded PostgreSQL server does not run."""
+
+    exit_code = 26
+
+
+class ServerLost(ServerError):
+    """The connection to the PostgreSQL server broke."""
+
+    exit_code = 27
+    hint = "look at the server's log, start it, and run the same command again."
+
+
+class StoreError(DrError):
+    """The backup store refused."""
+
+
+class StoreMissing(StoreError):
+    """The backup folder does not exist."""
+
+    exit_code = 30
+    hint = "mount or create the folder, or point KAJOVO_DR_BACKUP_DIR at the right one."
+
+
+class StoreNotWritable(StoreError):
+    """The backup folder cannot be written."""
+
+    exit_code = 31
+    hint = "give the user that runs kajovo_dr the right to write there."
+
+
+class StoreFull(StoreError):
+    """The backup folder's disk is full."""
+
+    exit_code = 32
+    hint = "free space on the disk of KAJOVO_DR_BACKUP_DIR; published backups are untouched."
+
+
+class BackupMissing(StoreError):
+    """There is no such backup in the store."""
+
+    exit_code = 33
+    hint = "kajovo-dr list shows what the store holds."
+
+
+class ManifestError(StoreError):
+    """A backup's manifest or sidecar cannot be trusted."""
+
+    exit_code = 34
+    hint = "choose another backup: kajovo-dr list."
+
+
+class FormatUnknown(StoreError):
+    """The manifest was written by a newer kajovo_dr."""
+
+    exit_code = 35
+    hint = "upgrade kajovo_dr to at least the version that wrote this backup."
+
+
+class BackupError(DrError):
+    """The backup failed; nothing was published."""
+
+
+class DumpFailed(BackupError):
+    """pg_dump failed; nothing was published."""
+
+    exit_code = 40
+    hint = "mend what the tool reports and run the backup again; earlier backups are untouched."
+
+
+class DumpDamaged(BackupError):
+    """The dump file is damaged."""
+
+    exit_code = 41
+    hint = "do not restore it; choose another backup: kajovo-dr list."
+
+
+class DatabaseEmpty(BackupError):
+    """The database has fewer tables than a real one."""
+
+    exit_code = 42
+    hint = (
+        "check that the URL names the right database and that its volume is mounted; "
+        "KAJOVO_DR_MIN_TABLES=0 allows an empty one."
+    )
+
+
+class SizeCollapsed(BackupError):
+    """The dump is far smaller than the previous ones."""
+
+    exit_code = 43
+    hint = "find out what was deleted; if it was meant, run kajovo-dr backup --accept-shrink."
+
+
+class PastPartition(BackupError):
+    """A past day cannot be backed up."""
+
+    exit_code = 44
+    hint = "materialize today's partition; past days stay missing, which is the truth."
+
+
+class DumpTooSmall(BackupError):
+    """The dump is smaller than the configured floor."""
+
+    exit_code = 45
+    hint = "check the database; the floor is KAJOVO_DR_MIN_DUMP_BYTES."
+
+
+class RestoreError(DrError):
+    """The restore failed."""
+
+
+class TargetNotEmpty(RestoreError):
+    """The target database exists and is not empty; nothing was changed."""
+
+    exit_code = 50
+    hint = "choose a new name with --into; an existing database is never overwritten."
+
+
+class RestoreFailed(RestoreError):
+    """The restore failed; the target was left as it was."""
+
+    exit_code = 51
+    hint = "mend what the server reports, or choose another backup: kajovo-dr list."
+
+
+class CountsDiffer(RestoreError):
+    """The restored tables do not hold the rows that the manifest promises."""
+
+    exit_code = 52
+    hint = "do not use this backup; choose another one: kajovo-dr list."
+
+
+class RolesMissing(RestoreError):
+    """Roles that own parts of the backup do not exist on the target server."""
+
+    exit_code = 53
+
+
+class NoBackupBefore(RestoreError):
+    """No valid backup lies before the incident."""
+
+    exit_code = 54
+    hint = "kajovo-dr list shows what the store holds; name a backup to use it anyway."
+
+
+class RecoveryError(DrError):
+    """A step after the restore failed."""
+
+
+class MigrationFailed(RecoveryError):
+    """The migration failed."""
+
+    exit_code = 60
+
+
+class NotReady(RecoveryError):
+    """The application is not ready."""
+
+    exit_code = 61
+    hint = "start the application and look at its log; then launch smoke_job again."
+
+
+class LoginRefused(RecoveryError):
+    """The application refused the login; it was tried once: three failures lock the account."""
+
+    exit_code = 62
+    hint = "set KAJOVO_DR_APP_EMAIL and KAJOVO_DR_APP_PASSWORD right before the next attempt."
+
+
+class SmokeFailed(RecoveryError):
+    """The smoke test failed."""
+
+    exit_code = 63
+    hint = "the report names each failed endpoint; look at the application's log for that request."
+
+
+class LogUnwritable(RecoveryError):
+    """The incident log cannot be written."""
+
+    exit_code = 64
+    hint = "give the user that runs kajovo_dr the right to write in the state folder."
+
+
+class ToolTimeout(DrError):
+    """A tool did not end in time and was stopped."""
+
+    exit_code = 70
+    hint = (
+        "look for locks and load on the server; the limits are the KAJOVO_DR_*_TIMEOUT_S settings."
+    )
+
+
+class CommandMissing(DrError):
+    """A configured command cannot be started."""
+
+    exit_code = 71
+
+
+class SandboxError(DrError):
+    """The sandbox hotel does not run."""
+
+    exit_code = 72
+
+
+class DoctorFindings(DrError):
+    """The doctor found something that must be mended."""
+
+    exit_code = 80
+    hint = "each finding above names its own next step."

@@ -1,0 +1,1 @@
+"""Speaking to a PostgreSQL server; knows nothing of backups."""

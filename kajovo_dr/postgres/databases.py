@@ -1,0 +1,229 @@
+"""Sessions and whole databases: connect, look, create, drop, and the mutex of a target.
+
+Belongs here: SQL about databases, and the translation of psycopg's errors into ours. Not here: what
+a backup or a restore does with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg import sql
+
+from kajovo_dr.errors import (
+    DatabaseMissing,
+    DrError,
+    ServerError,
+    ServerLost,
+    TargetBusy,
+    TargetNotEmpty,
+    Unreachable,
+    WrongCredentials,
+)
+from kajovo_dr.postgres.server import Server
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+#: Schemas of PostgreSQL itself; ``pg_toast``, ``pg_temp_*`` and the like match the pattern.
+_USER_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_LOCALE_OPTIONS = (
+    "ENCODING",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LOCALE_PROVIDER",
+    "ICU_LOCALE",
+    "BUILTIN_LOCALE",
+)
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """What a manifest records of a database."""
+
+    server_version: str
+    server_major: int
+    bytes_on_disk: int
+    locale: Mapping[str, str]  # options of CREATE DATABASE -> values
+
+
+@contextmanager
+def connect(server: Server, *, autocommit: bool = True) -> Iterator[Connection]:
+    """A session; every psycopg error that leaves the block becomes one of ours."""
+    try:
+        with psycopg.connect(server.conninfo(), autocommit=autocommit) as connection:
+            yield connection
+    except psycopg.Error as failure:
+        raise translated(failure, server) from None
+
+
+def translated(failure: psycopg.Error, server: Server) -> DrError:
+    """Our error for psycopg's, by SQLSTATE where there is one, else by libpq's words."""
+    text = " ".join(str(failure).split())
+    if isinstance(failure, pg.InvalidCatalogName) or f'database "{server.dbname}" does not' in text:
+        return DatabaseMissing(f"database {server.dbname!r} does not exist: {server.shown}")
+    if isinstance(failure, pg.InvalidAuthorizationSpecification) or "authentication failed" in text:
+        return WrongCredentials(f"the server refused user {server.user!r}: {server.shown}")
+    if isinstance(failure, pg.AdminShutdown | pg.CrashShutdown) or "closed the connection" in text:
+        return ServerLost(f"the connection to {server.shown} broke: {text}")
+    if isinstance(failure, pg.CannotConnectNow):
+        return Unreachable(f"the server is starting or stopping: {server.shown}")
+    if failure.sqlstate is None and isinstance(failure, psycopg.OperationalError):
+        return Unreachable(f"no answer from {server.shown}: {text}")
+    return ServerError(f"{server.shown}: {text}")
+
+
+def export_snapshot(connection: Connection) -> str:
+    """Begin a read-only transaction whose snapshot others (pg_dump) may read; its id.
+
+    It must stay open for as long as they read. Row-level security is off, so that a role that may
+    not see all rows fails instead of counting fewer.
+    """
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    connection.execute("SET LOCAL row_security = off")
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.execute("SET LOCAL statement_timeout = 0")
+    if connection.info.server_version >= 170_000:
+        connection.execute("SET LOCAL transaction_timeout = 0")
+    row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def facts(connection: Connection) -> DatabaseFacts:
+    """Version, size and locale of the database that the session is in."""
+    row = connection.execute(
+        "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
+        " pg_database_size(oid), pg_encoding_to_char(encoding), to_jsonb(d)"
+        " FROM pg_database d WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    version, number, size, encoding, raw = row
+    locale = {"ENCODING": encoding, "LC_COLLATE": raw["datcollate"], "LC_CTYPE": raw["datctype"]}
+    if raw.get("datlocprovider") == "i":  # the column with the locale was renamed in 17
+        locale |= {"LOCALE_PROVIDER": "icu"}
+        locale |= {"ICU_LOCALE": raw.get("datlocale") or raw.get("daticulocale") or "und"}
+    elif raw.get("datlocprovider") == "b":
+        locale |= {"LOCALE_PROVIDER": "builtin", "BUILTIN_LOCALE": raw["datlocale"]}
+    return DatabaseFacts(version, number // 10000, size, locale)
+
+
+def row_counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """Exact rows of every table whose data a dump holds: (schema, name) -> rows.
+
+    Ordinary tables and partitions, each counted for itself (``ONLY``); not tables of extensions.
+    """
+    tables = connection.execute(
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USER_SCHEMAS} AND NOT EXISTS ("
+        " SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
+        " AND d.deptype = 'e') ORDER BY 1, 2"
+    ).fetchall()
+    counts = {}
+    for schema, name in tables:
+        query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
+        row = connection.execute(query).fetchone()
+        assert row is not None
+        counts[schema, name] = int(row[0])
+    return counts
+
+
+def roles_needed(connection: Connection) -> list[str]:
+    """Roles that a dump of this database names: owners and holders of privileges."""
+    owners = connection.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND oid IN ("
+        " SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND dbid ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        # the bootstrap superuser is pinned: what it owns is in no dependency
+        " UNION SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE {_USER_SCHEMAS}) ORDER BY 1"
+    ).fetchall()
+    return [name for (name,) in owners]
+
+
+def missing_roles(connection: Connection, roles: list[str]) -> list[str]:
+    """Those of the roles that this server does not have."""
+    found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [roles])
+    return sorted(set(roles) - {name for (name,) in found})
+
+
+def exists(connection: Connection, name: str) -> bool:
+    """Whether the server has a database of this name."""
+    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
+    return found.fetchone() is not None
+
+
+def content(connection: Connection) -> list[str]:
+    """Names of user objects in this database, at most ten: empty means nothing to lose."""
+    found = connection.execute(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c"
+        f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_USER_SCHEMAS}"
+        " UNION ALL SELECT n.nspname || '.' || p.proname || '()' FROM pg_proc p"
+        f" JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {_USER_SCHEMAS}"
+        " UNION ALL SELECT n.nspname || '.' || t.typname FROM pg_type t"
+        f" JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {_USER_SCHEMAS}"
+        " AND t.typrelid = 0 AND t.typelem = 0"
+        " UNION ALL SELECT 'schema ' || n.nspname FROM pg_namespace n"
+        f" WHERE {_USER_SCHEMAS} AND n.nspname <> 'public'"
+        " UNION ALL SELECT 'large object ' || oid::text FROM pg_largeobject_metadata LIMIT 10"
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def create(connection: Connection, name: str, locale: Mapping[str, str]) -> None:
+    """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`)."""
+    options = [
+        sql.SQL(option) + sql.SQL(" ") + sql.Literal(value)
+        for option, value in locale.items()
+        if option in _LOCALE_OPTIONS
+    ]
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(name))
+    try:
+        connection.execute(statement + sql.SQL(" ").join(options))
+    except pg.DuplicateDatabase:
+        raise TargetNotEmpty(f"database {name!r} was created by somebody else meanwhile") from None
+    except pg.InsufficientPrivilege:
+        raise ServerError(
+            f"user {connection.info.user!r} may not create databases",
+            hint="let an administrator create it empty, or grant CREATEDB, and run this again.",
+        ) from None
+    except (pg.WrongObjectType, pg.InvalidParameterValue) as refused:
+        raise ServerError(
+            f"this server cannot create {name!r} with the backup's locale: {refused}",
+            hint="create the database empty, with a locale this server has, and run this again.",
+        ) from None
+
+
+def drop(connection: Connection, name: str) -> None:
+    """DROP DATABASE, ending its sessions; a missing one is no error."""
+    connection.execute(
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    )
+
+
+@contextmanager
+def mutex(server: Server, maintenance_database: str) -> Iterator[Connection]:
+    """Hold the one lock of a target database while the block runs; raises `TargetBusy` at once.
+
+    An advisory lock belongs to the database in which it is taken, so it is taken in the maintenance
+    database: the target itself may not exist yet, or be about to vanish. It dies with the session,
+    that is with the process that held it. Yields that session.
+    """
+    key = int.from_bytes(hashlib.sha256(server.dbname.encode()).digest()[:8], "big", signed=True)
+    with connect(server.database(maintenance_database)) as connection:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+        if row != (True,):
+            raise TargetBusy(f"another backup or recovery of {server.shown} is running")
+        yield connection
+
+
+def size(connection: Connection, name: str) -> int:
+    """Bytes that a database of this server takes on its disk."""
+    row = connection.execute("SELECT pg_database_size(%s)", [name]).fetchone()
+    assert row is not None
+    return int(row[0])

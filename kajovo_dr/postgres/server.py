@@ -1,0 +1,141 @@
+"""The address of a database: read from a URL, handed to libpq, SQLAlchemy and the client tools.
+
+Belongs here: parsing, quoting, and what may be shown. Not here: connections (``databases``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from kajovo_dr.errors import UrlError
+
+#: libpq parameter -> the environment variable by which client tools read it. Others are refused,
+#: because a tool would silently not honour them.
+_VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "gssencmode": "PGGSSENCMODE",
+    "channel_binding": "PGCHANNELBINDING",
+    "options": "PGOPTIONS",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "application_name": "PGAPPNAME",
+}
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One database on one server. `params` are libpq's; the password never appears in repr."""
+
+    params: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, setting: str = "the database URL", connect_timeout: int = 10
+    ) -> Server:
+        """Read a libpq URL or ``key=value`` text; SQLAlchemy's ``postgresql+driver://`` will do.
+
+        Raises `UrlError`, whose message never repeats the text: a mistyped URL is mostly password.
+        """
+        head, separator, rest = url.strip().partition("://")
+        if separator:
+            url = f"{head.split('+')[0]}://{rest}"
+            _refuse_unescaped(url, rest, setting)
+        try:
+            read = conninfo_to_dict(url)
+        except ProgrammingError:
+            raise UrlError(f"{setting} is not a PostgreSQL URL") from None
+        params = {key: str(value) for key, value in read.items() if value is not None}
+        if unknown := sorted(set(params) - set(_VARIABLES)):
+            raise UrlError(
+                f"{setting} has parameters that the client tools cannot be given: {unknown}"
+            )
+        if not params.get("dbname"):
+            raise UrlError(f"{setting} names no database")
+        if not params.get("port", "5432").isdigit():
+            raise UrlError(f"{setting} has a port that is not a number")
+        return cls(
+            {"connect_timeout": str(connect_timeout), "application_name": "kajovo_dr"} | params
+        )
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.params.get('host', 'localhost')}:{self.params.get('port', '5432')}"
+
+    @property
+    def shown(self) -> str:
+        """``user@host:port/database``, for messages: without the password."""
+        return f"{self.user}@{self.address}/{self.dbname}"
+
+    @property
+    def dbname(self) -> str:
+        """The database's name, unquoted."""
+        return self.params["dbname"]
+
+    @property
+    def user(self) -> str:
+        """The role that connects; libpq's default is the system user."""
+        return self.params.get("user", "")
+
+    def database(self, name: str) -> Server:
+        """The same server and login, another database."""
+        return replace(self, params={**self.params, "dbname": name})
+
+    def conninfo(self) -> str:
+        """For psycopg; quoted by libpq's own rules."""
+        return make_conninfo(**self.params)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a client tool: ours without ``PG*``, plus this database.
+
+        The password travels in PGPASSWORD, never in argv. Messages in English, whatever the locale.
+        """
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        ours = {_VARIABLES[key]: value for key, value in self.params.items()}
+        return {**clean, **ours, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"}
+
+    def sqlalchemy_url(self, driver: str = "psycopg") -> str:
+        """``postgresql+psycopg://…``, every part percent-encoded. Secret: holds the password."""
+        user, password, dbname = (
+            quote(self.params.get(key, ""), safe="") for key in ("user", "password", "dbname")
+        )
+        login = f"{user}:{password}@" if password else f"{user}@" if user else ""
+        host = self.params.get("host", "")
+        query = {key: value for key, value in self.params.items() if key.startswith("ssl")}
+        if host.startswith("/"):  # a folder of Unix sockets
+            query["host"], host = host, ""
+        elif ":" in host:  # IPv6
+            host = f"[{host}]"
+        port = f":{self.params['port']}" if "port" in self.params else ""
+        extra = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+        return f"postgresql+{driver}://{login}{host}{port}/{dbname}" + (
+            f"?{extra}" if extra else ""
+        )
+
+
+def _refuse_unescaped(url: str, rest: str, setting: str) -> None:
+    """Catch what libpq would read as something else: a raw ``/`` or ``@`` in a password moves the
+    borders of host and database.
+    """
+    if not url.startswith(_SCHEMES):
+        raise UrlError(f"{setting} does not begin with postgresql://")
+    authority, _, path = rest.partition("/")
+    if authority.count("@") > 1 or "@" in path.partition("?")[0] or "#" in rest:
+        raise UrlError(
+            f"{setting} has a character in its user or password that must be percent-encoded"
+        )

@@ -1,0 +1,245 @@
+"""Every child process of kajovo_dr starts here: argv lists, a timeout, bytes, no shell.
+
+Belongs here: running a tool to its end with streams attached, and starting and stopping servers.
+Not here: what the tools are (``postgres.client_tools``) or where they run (``postgres.transport``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from kajovo_dr.errors import CommandMissing, ToolTimeout
+
+#: 1 MiB: larger reads gained nothing when streaming pg_dump (256 KiB to 1 MiB measured equal).
+CHUNK = 1 << 20
+#: Bytes of standard error kept: the end, where tools put the reason.
+ERROR_TAIL = 16_384
+WINDOWS = sys.platform == "win32"
+#: A started server.
+Running = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a tool ended. returncode: negative = killed by that signal (POSIX)."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def reason(self) -> str:
+        """One line for an error message: how it ended and the last lines of its standard error."""
+        how = (
+            f"killed by signal {-self.returncode}"
+            if self.returncode < 0
+            else f"exit code {self.returncode}"
+        )
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        return f"{Path(self.argv[0]).stem}: {how}" + (
+            f": {' | '.join(lines[-3:])}" if lines else ""
+        )
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    stdin: Iterable[bytes] | None = None,
+    stdout: Callable[[bytes], None] | None = None,
+    cwd: Path | None = None,
+    run_as: str | None = None,
+) -> Completed:
+    """Run a tool to its end and say how it ended; a non-zero exit is the caller's to judge.
+
+    timeout: seconds for the whole run. stdin: chunks to feed; an exception it raises kills the tool
+    *before* its input closes, so that a reader never takes a broken stream for a whole one. stdout:
+    called with each chunk (at most `CHUNK` bytes); without it the output is collected.
+    Raises `ToolTimeout`, `CommandMissing`, and whatever stdin or stdout raise.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    process = _popen(
+        words,
+        env=env,
+        cwd=cwd,
+        run_as=run_as,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    errors: deque[bytes] = deque()
+    collected: list[bytes] = []
+    failures: list[BaseException] = []
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        process.kill()
+
+    watchdog = threading.Timer(timeout, expire)
+    watchdog.daemon = True
+    workers = [threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True)]
+    if stdin is not None:
+        workers.append(threading.Thread(target=_feed, args=(process, stdin, failures), daemon=True))
+    try:
+        watchdog.start()
+        for worker in workers:
+            worker.start()
+        _read(process.stdout, stdout or collected.append)
+        process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        watchdog.cancel()
+        for worker in workers:
+            worker.join()
+        _close(process)
+    if failures:
+        raise failures[0]
+    if expired.is_set():
+        raise ToolTimeout(f"{Path(words[0]).stem} did not end within {timeout:g} s and was stopped")
+    tail = b"".join(errors)[-ERROR_TAIL:].decode("utf-8", "replace")
+    return Completed(words, process.returncode, b"".join(collected), tail)
+
+
+def start(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    env: Mapping[str, str],
+    log: Path | None,
+    cwd: Path | None = None,
+    run_as: str | None = None,
+) -> Running:
+    """Start a server in its own session, its output appended to log (None: this terminal)."""
+    words = tuple(os.fspath(word) for word in argv)
+    if log is None:
+        return _popen(words, env=env, cwd=cwd, run_as=run_as, stdin=subprocess.DEVNULL)
+    with open(log, "ab", opener=_private) as sink:
+        return _popen(
+            words,
+            env=env,
+            cwd=cwd,
+            run_as=run_as,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def stop(process: Running, *, timeout: float, sig: int = signal.SIGINT) -> None:
+    """Ask a server to end; kill it after timeout seconds. Windows knows no gentle signal."""
+    if process.poll() is None:
+        if WINDOWS:
+            process.terminate()
+        else:
+            process.send_signal(sig)
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this id exists (it may belong to somebody else)."""
+    if WINDOWS:
+        listing = run(["tasklist", "/FI", f"PID eq {pid}", "/NH"], env=dict(os.environ), timeout=30)
+        return str(pid).encode() in listing.stdout
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def wait_until(condition: Callable[[], bool], *, timeout: float, pause: float = 0.05) -> bool:
+    """Poll until the condition holds (True) or timeout seconds have gone by (False)."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def _popen(words: tuple[str, ...], *, run_as: str | None, **options: Any) -> Running:
+    if run_as is not None:
+        options |= {"user": run_as, "group": _group_of(run_as), "extra_groups": []}
+    if WINDOWS:
+        options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    else:
+        # Ctrl-C in the terminal reaches us alone; we decide in which order children end.
+        options["start_new_session"] = True
+    try:
+        return subprocess.Popen(words, **options)
+    except FileNotFoundError as missing:
+        what = options.get("cwd") if missing.filename == str(options.get("cwd")) else words[0]
+        raise CommandMissing(f"cannot start {words[0]}: {what} not found") from None
+    except (PermissionError, NotADirectoryError) as refused:
+        raise CommandMissing(f"cannot start {words[0]}: {refused.strerror}") from None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _group_of(user: str) -> int:
+    import pwd  # POSIX only; callers pass run_as only there
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _read(stream: IO[bytes] | None, sink: Callable[[bytes], None]) -> None:
+    assert stream is not None
+    while chunk := os.read(stream.fileno(), CHUNK):
+        sink(chunk)
+
+
+def _drain(stream: IO[bytes] | None, tail: deque[bytes]) -> None:
+    assert stream is not None
+    kept = 0
+    while chunk := os.read(stream.fileno(), 65_536):
+        tail.append(chunk)
+        kept += len(chunk)
+        while kept - len(tail[0]) > ERROR_TAIL:
+            kept -= len(tail.popleft())
+
+
+def _feed(process: Running, chunks: Iterable[bytes], failures: list[BaseException]) -> None:
+    assert process.stdin is not None
+    try:
+        for chunk in chunks:
+            process.stdin.write(chunk)
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # the tool ended early; its exit code and standard error say why
+    except BaseException as failure:  # noqa: BLE001 - re-raised in the calling thread
+        failures.append(failure)
+        process.kill()
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _close(process: Running) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()

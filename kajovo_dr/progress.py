@@ -1,0 +1,53 @@
+"""Progress of long work as a plain callback, so that no room knows who is watching.
+
+Belongs here: the callback's type, the silent default and the throttle. Not here: terminals
+(``cli``) or Dagster logs (``defs``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+#: Called with (phase, bytes done, bytes expected or None). Cheap: may be called for every chunk.
+Progress = Callable[[str, int, int | None], None]
+
+
+def silent(phase: str, done: int, total: int | None) -> None:
+    """Nobody is watching."""
+
+
+def percent(done: int, total: int | None) -> str:
+    """``42 %``, or an empty text while the total is unknown."""
+    return f"{100 * min(done, total) // total} %" if total else ""
+
+
+def human_bytes(count: float) -> str:
+    """``0 B``, ``1.5 kB``, ``320.0 MB``: decimal units, one digit after the point."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+@dataclass
+class LineProgress:
+    """Turns the callback into lines: the first of a phase, then one per interval.
+
+    interval: seconds between two lines of one phase (a log reader wants few).
+    """
+
+    write: Callable[[str], None]
+    interval: float = 2.0
+    clock: Callable[[], float] = time.monotonic
+    _phase: str = field(default="", init=False)
+    _due: float = field(default=0.0, init=False)
+
+    def __call__(self, phase: str, done: int, total: int | None) -> None:
+        now = self.clock()
+        if phase == self._phase and now < self._due:
+            return
+        self._phase, self._due = phase, now + self.interval
+        self.write(" ".join(filter(None, (phase, human_bytes(done), percent(done, total)))))

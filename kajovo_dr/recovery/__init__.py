@@ -1,0 +1,1 @@
+"""Bringing a system back: a database, then the application on it."""

@@ -1,0 +1,267 @@
+"""A backup becomes a database again: verified, loaded, counted, analyzed, or not there at all.
+
+Belongs here: the order of a restore and what is undone when it fails. Not here: choosing the backup
+(``choose``), migrating (``migrate``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.inspect import verify
+from kajovo_dr.errors import (
+    CountsDiffer,
+    DrError,
+    DumpDamaged,
+    RestoreFailed,
+    RolesMissing,
+    TargetNotEmpty,
+)
+from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres.server import Server
+from kajovo_dr.postgres.transport import Transport
+from kajovo_dr.process import CHUNK, Completed
+from kajovo_dr.progress import Progress, silent
+from kajovo_dr.settings import Settings
+
+#: pg_dump sets it since version 17; an older server does not know it and would end the restore.
+_TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
+#: The settings stand at the very beginning of a dump.
+_PREAMBLE = 4096
+#: Seconds between two looks at the growing database.
+_WATCH_S = 1.0
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored database. seconds: by step (verify, load, compare, analyze)."""
+
+    backup: str
+    database: str
+    tables: int
+    rows: int
+    seconds: dict[str, float]
+
+
+def restore(
+    settings: Settings, backup: Backup, target: Server, *, progress: Progress = silent
+) -> Restored:
+    """Restore a backup into a database that does not exist yet or is empty.
+
+    Raises `DumpDamaged` before anything is touched, `TargetNotEmpty`, `RolesMissing`,
+    `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A database that this call created is dropped
+    again when it fails; an empty one that was there stays empty, unless its rows differ at the end.
+    """
+    transport = client_tools.transport_for(settings.pg_bin)
+    watch = _Stopwatch()
+    with watch.step("verify"):
+        found = verify(
+            backup, transport=transport, timeout=settings.restore_timeout_s, progress=progress
+        )
+        found.require(backup.name)
+    with databases.mutex(target, settings.maintenance_database) as admin:
+        _require_server(admin, backup, transport, target)
+        with _target(admin, target, backup) as created:
+            with watch.step("load"):
+                if backup.manifest.kind == "plain":
+                    done = _load_plain(settings, transport, backup, target, progress)
+                else:
+                    done = _load_archive(
+                        settings, transport, backup, target, admin, created, progress
+                    )
+            if done.returncode != 0:
+                raise RestoreFailed(f"{backup.name} into {target.shown}: {done.reason}")
+            with watch.step("compare"):
+                _compare(backup, target, progress)
+            with watch.step("analyze"), databases.connect(target) as session:
+                progress("analyze", 0, None)
+                session.execute("ANALYZE")  # without statistics the first hours are slow
+    manifest = backup.manifest
+    return Restored(
+        backup.name, target.dbname, len(manifest.tables), manifest.rows, dict(watch.seconds)
+    )
+
+
+def _require_server(
+    admin: databases.Connection, backup: Backup, transport: Transport, target: Server
+) -> None:
+    major = admin.info.server_version // 10_000
+    source = int(backup.manifest.server_version.partition(".")[0])
+    if major < source:
+        raise RestoreFailed(
+            f"{target.address} is PostgreSQL {major}, the backup is of PostgreSQL {source}",
+            hint="restore to a server at least as new as the source; nothing was changed.",
+        )
+    client = client_tools.version(transport, "pg_restore", target)
+    if backup.manifest.kind == "custom" and major < 17 <= client.major:
+        raise RestoreFailed(
+            f"pg_restore {client.text} cannot restore to PostgreSQL {major}",
+            hint=f"point KAJOVO_DR_PG_BIN at the client tools of PostgreSQL {major} to 16.",
+        )
+    if missing := databases.missing_roles(admin, list(backup.manifest.roles)):
+        raise RolesMissing(
+            f"{target.address} lacks roles that the backup names: {', '.join(missing)}",
+            hint=f"create them there, for instance with psql --file={backup.name}.roles, "
+            "and run this again; nothing was changed.",
+        )
+
+
+@contextmanager
+def _target(admin: databases.Connection, target: Server, backup: Backup) -> Iterator[bool]:
+    """An empty target; True when it was created here, and then dropped if the block fails."""
+    created = not databases.exists(admin, target.dbname)
+    if created:
+        databases.create(admin, target.dbname, backup.manifest.locale)
+    else:
+        with databases.connect(target) as session:
+            if found := databases.content(session):
+                raise TargetNotEmpty(
+                    f"{target.shown} is not empty: it holds {', '.join(map(repr, found[:5]))}"
+                    f"{', …' if len(found) > 5 else ''}"
+                )
+    try:
+        yield created
+    except BaseException as failure:
+        if created:
+            _drop_again(admin, target, failure)
+        raise
+
+
+def _drop_again(admin: databases.Connection, target: Server, failure: BaseException) -> None:
+    try:
+        databases.drop(admin, target.dbname)
+    except Exception:  # noqa: BLE001 - the server is gone too; the first failure is the one to tell
+        if isinstance(failure, DrError):
+            failure.hint = (
+                f"{failure.hint} The half-restored {target.dbname!r} could not be dropped:"
+                " drop it before you try again."
+            ).strip()
+
+
+def _load_plain(
+    settings: Settings, transport: Transport, backup: Backup, target: Server, progress: Progress
+) -> Completed:
+    """Feed psql one transaction, whose COMMIT is sent only after the last byte proved right.
+
+    psql commits whatever it has at the end of its input, and takes a cut COPY for a whole one. So
+    the transaction is ours: if the file changes, or we die, the input ends without COMMIT.
+    """
+
+    def script() -> Iterator[bytes]:
+        manifest = backup.manifest
+        digest = hashlib.sha256()
+        fed = 0
+        yield b"BEGIN;\n"
+        with backup.path.open("rb") as handle:
+            while chunk := handle.read(CHUNK):
+                digest.update(chunk)
+                if fed == 0:
+                    chunk = _for_server(chunk, target)
+                fed += len(chunk)
+                progress("restore", fed, manifest.size_bytes)
+                yield chunk
+        if digest.hexdigest() != manifest.sha256:
+            raise DumpDamaged(f"{backup.name} changed while it was being restored")
+        yield b"\nCOMMIT;\n"
+
+    return transport.run(
+        "psql",
+        client_tools.psql_arguments(),
+        server=target,
+        timeout=settings.restore_timeout_s,
+        stdin=script(),
+    )
+
+
+def _for_server(head: bytes, target: Server) -> bytes:
+    with databases.connect(target) as session:
+        old = session.info.server_version < 170_000
+    if not old:
+        return head
+    return head[:_PREAMBLE].replace(_TIMEOUT_SINCE_17, b"\n", 1) + head[_PREAMBLE:]
+
+
+def _load_archive(
+    settings: Settings,
+    transport: Transport,
+    backup: Backup,
+    target: Server,
+    admin: databases.Connection,
+    created: bool,
+    progress: Progress,
+) -> Completed:
+    """Run pg_restore with one job per core (more is slower, measured).
+
+    Into a database that was there before it runs in one transaction, because that database cannot
+    simply be dropped when it fails.
+    """
+    jobs = (settings.restore_jobs or os.cpu_count() or 1) if created else 1
+    arguments = client_tools.restore_arguments(backup.path, dbname=target.dbname, jobs=jobs)
+    if not created:
+        arguments = ["--single-transaction", *arguments]
+    with _watched(admin, backup, target, progress):
+        return transport.run(
+            "pg_restore", arguments, server=target, timeout=settings.restore_timeout_s
+        )
+
+
+@contextmanager
+def _watched(
+    admin: databases.Connection, backup: Backup, target: Server, progress: Progress
+) -> Iterator[None]:
+    """Report the growing database's size: pg_restore itself says nothing of how far it is."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_WATCH_S):
+            try:
+                size = databases.size(admin, target.dbname)
+            except Exception:  # noqa: BLE001 - the server went away; pg_restore will say so
+                return
+            progress("restore", size, backup.manifest.database_bytes)
+
+    progress("restore", 0, backup.manifest.database_bytes)
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _compare(backup: Backup, target: Server, progress: Progress) -> None:
+    """Exact rows of every table against the manifest; raises `CountsDiffer` naming them all."""
+    progress("compare", 0, None)
+    with databases.connect(target) as session:
+        restored = databases.row_counts(session)
+    promised = backup.manifest.counts
+    differing = [
+        f"{'.'.join(table)}: {restored.get(table)} rows, promised {promised.get(table)}"
+        for table in sorted(promised.keys() | restored.keys())
+        if restored.get(table) != promised.get(table)
+    ]
+    if differing:
+        raise CountsDiffer(f"{target.shown} differs from {backup.name}: {'; '.join(differing)}")
+
+
+class _Stopwatch:
+    """Seconds of named steps, by a clock that no time change moves."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - begun, 3)

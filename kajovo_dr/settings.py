@@ -1,0 +1,406 @@
+"""Every knob once: name, unit, default, environment variable.
+
+A setting named ``backup_dir`` is read from ``KAJOVO_DR_BACKUP_DIR``, else from the TOML file that
+``KAJOVO_DR_CONFIG`` names, else has its default. An unknown name in either is an error: a typing
+mistake must not silently leave a default in force. Secrets (URLs with passwords, the login)
+come from the environment only.
+
+Belongs here: names, types, bounds, defaults. Not here: what the values do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from kajovo_dr.errors import NotConfigured, SettingError
+
+PREFIX = "KAJOVO_DR_"
+#: Names the TOML file; read before the settings themselves.
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+
+
+def default_state() -> Path:
+    """The state folder: per user; for root the system's, because a server that root starts runs as
+    an unprivileged user, who must be able to reach its data (``/root`` is closed to it).
+    """
+    import platformdirs
+
+    dirs = platformdirs.PlatformDirs("kajovo_dr", appauthor=False)
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return Path("/var/lib/kajovo_dr") if as_root else Path(dirs.user_state_dir)
+
+
+class Endpoint(BaseModel):
+    """One thing that the smoke test reads with a login.
+
+    A module counts what its paths return together and compares that with `count_sql`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="name in the report")
+    paths: tuple[str, ...] = Field(description="GET paths; their lists are counted together")
+    count_sql: str = Field("", description="query of one number that the lists must add up to")
+    params_sql: str = Field(
+        "",
+        description="query of at most one row; its columns fill {name} in paths; no row: skipped",
+    )
+    items: str = Field(
+        "",
+        description="member of the JSON answer that holds the list or its length (a.b: nested); "
+        "unset: the answer itself is the list",
+    )
+    expect: Literal["json", "bytes"] = Field("json", description="what the body must be")
+    required: bool = Field(
+        True, description="false: a failure is a warning, not a failed smoke test"
+    )
+
+
+def _five_modules() -> tuple[Endpoint, ...]:
+    lost_found = tuple(
+        f"/api/v1/lost-found?status={status}"  # unfiltered, the list hides all but `new`
+        for status in ("new", "stored", "claimed", "returned", "disposed")
+    )
+    return (
+        Endpoint(
+            name="breakfast",
+            paths=("/api/v1/breakfast",),
+            count_sql="SELECT count(*) FROM breakfast_orders WHERE guest_count > 0",
+        ),
+        Endpoint(
+            name="lost_found", paths=lost_found, count_sql="SELECT count(*) FROM lost_found_items"
+        ),
+        Endpoint(name="issues", paths=("/api/v1/issues",), count_sql="SELECT count(*) FROM issues"),
+        Endpoint(
+            name="inventory",
+            paths=("/api/v1/inventory",),
+            count_sql="SELECT count(*) FROM inventory_items",
+        ),
+        Endpoint(
+            name="reports", paths=("/api/v1/reports",), count_sql="SELECT count(*) FROM reports"
+        ),
+    )
+
+
+def _extra_endpoints() -> tuple[Endpoint, ...]:
+    photo = (
+        "SELECT 'issues' AS module, issue_id AS parent, id FROM issue_photos "
+        "UNION ALL SELECT 'reports', report_id, id FROM report_photos "
+        "UNION ALL SELECT 'lost-found', item_id, id FROM lost_found_photos ORDER BY 1, 3 LIMIT 1"
+    )
+    return (
+        Endpoint(
+            name="inventory_movements",
+            paths=("/api/v1/inventory/movements",),
+            count_sql="SELECT count(*) FROM inventory_movements",
+        ),
+        Endpoint(
+            name="inventory_cards",
+            paths=("/api/v1/inventory/cards",),
+            count_sql="SELECT count(*) FROM inventory_cards",
+        ),
+        Endpoint(
+            name="inventory_item",
+            paths=("/api/v1/inventory/{id}",),
+            params_sql="SELECT id FROM inventory_items ORDER BY id LIMIT 1",
+        ),
+        Endpoint(
+            name="users", paths=("/api/v1/users",), count_sql="SELECT count(*) FROM portal_users"
+        ),
+        Endpoint(
+            name="breakfast_summary",
+            paths=("/api/v1/breakfast/daily-summary?service_date={day}",),
+            params_sql="SELECT max(service_date)::text AS day FROM breakfast_orders "
+            "HAVING max(service_date) IS NOT NULL",
+        ),
+        Endpoint(name="smtp_settings", paths=("/api/v1/admin/settings/smtp",)),
+        # Photos lie outside the database: a missing file is worth a warning, not a failed recovery.
+        Endpoint(
+            name="photo",
+            paths=("/api/v1/{module}/{parent}/photos/{id}/original",),
+            params_sql=photo,
+            expect="bytes",
+            required=False,
+        ),
+    )
+
+
+class _StrictEnvironment(EnvSettingsSource):
+    """The environment, refusing variables with our prefix that no setting has."""
+
+    def __call__(self) -> dict[str, Any]:
+        known = {PREFIX + name.upper() for name in self.settings_cls.model_fields} | {
+            CONFIG_VARIABLE
+        }
+        for variable in os.environ:
+            if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+                raise _unknown(variable, "environment variable", sorted(known))
+        return super().__call__()
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Frozen; make another one with `with_overrides`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        validate_default=False,
+    )
+
+    state: Path = Field(
+        default_factory=default_state,
+        description="folder of embedded servers, Dagster's files, incident log and default store",
+    )
+
+    # the protected database and where it may be restored
+    database_url: SecretStr | None = Field(
+        None, description="URL of the database to protect; unset: the embedded sandbox hotel"
+    )
+    restore_url: SecretStr | None = Field(
+        None, description="URL of the server that restores go to; unset: that of database_url"
+    )
+    dagster_url: SecretStr | None = Field(
+        None, description="URL of the database of Dagster's own storage; unset: an embedded server"
+    )
+    maintenance_database: str = Field(
+        "postgres", description="database to connect to for CREATE DATABASE and for the mutex"
+    )
+    pg_bin: Path | None = Field(
+        None, description="folder of pg_dump, psql, initdb, ...; unset: the wheel's, else the PATH"
+    )
+    run_as: str = Field(
+        "", description="system user of embedded servers under root; unset: postgres, else nobody"
+    )
+    connect_timeout_s: int = Field(10, ge=1, description="seconds to wait for a connection")
+
+    # backups
+    backup_dir: Path | None = Field(
+        None, description="folder of the backups; unset: backups/ in the state folder"
+    )
+    backup_prefix: str = Field(
+        "kajovo-postgres",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="first part of every backup's name",
+    )
+    backup_format: Literal["plain", "custom"] = Field(
+        "plain", description="plain: SQL text for psql; custom: compressed archive for pg_restore"
+    )
+    zstd_level: int = Field(
+        1,
+        ge=1,
+        le=19,
+        description="compression of the custom format (1: faster than none, measured)",
+    )
+    dump_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that pg_dump may take")
+    min_dump_bytes: int = Field(1000, ge=0, description="bytes; a smaller dump is refused")
+    min_tables: int = Field(1, ge=0, description="a database with fewer tables is refused")
+    max_shrink: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a dump below this part of the previous ones' median is refused; 0: never",
+    )
+    backup_cron: str = Field(
+        "0 */6 * * *", description="schedule of the backup, in the time zone below"
+    )
+    timezone: str = Field("Europe/Prague", description="time zone of days, schedules and reports")
+
+    # objectives
+    rpo_warn_hours: float = Field(20, gt=0, description="hours without a backup until a warning")
+    rpo_hours: float = Field(24, gt=0, description="recovery point objective in hours")
+    rto_warn_minutes: float = Field(60, gt=0, description="minutes of recovery until a warning")
+    rto_minutes: float = Field(120, gt=0, description="recovery time objective in minutes")
+
+    # restore
+    restore_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that a restore may take")
+    restore_jobs: int = Field(
+        0, ge=0, le=64, description="parallel jobs of pg_restore; 0: one per core"
+    )
+
+    # the application: everything here is the hotel's by default and nothing of it is in the code
+    app_base_url: str = Field(
+        "", description="URL of the application's API, such as http://127.0.0.1:8202"
+    )
+    app_host_header: str = Field(
+        "", description="Host header to send; unset: the URL's own (unknown hosts get 400)"
+    )
+    app_ready_path: str = Field("/ready", description="path of the readiness endpoint")
+    app_ca_file: Path | None = Field(
+        None, description="PEM file of the authority behind an https base URL; unset: public ones"
+    )
+    app_ready_body: dict[str, Any] | str = Field(
+        {"status": "ready"},
+        description="JSON members that a ready answer must have, or a text that it must contain",
+    )
+    app_ready_attempts: int = Field(20, ge=1, description="readiness: attempts at most")
+    app_ready_pause_s: float = Field(
+        1.0, ge=0, description="readiness: seconds between two attempts"
+    )
+    app_timeout_s: float = Field(10.0, gt=0, description="seconds for one request")
+    app_login_path: str = Field(
+        "/api/auth/admin/login", description="path of the login (POST); none: anonymous"
+    )
+    app_login_format: Literal["json", "form"] = Field("json", description="how the login is sent")
+    app_login_body: dict[str, Any] = Field(
+        {"email": "{email}", "password": "{password}"},
+        description="body of the login; {email} and {password} are filled in",
+    )
+    app_login_token: str = Field(
+        "",
+        description="member of the login's JSON answer (a.b: nested) to send as bearer token; "
+        "unset: the session is a cookie",
+    )
+    app_logout_path: str = Field("/api/auth/admin/logout", description="path of the logout; none")
+    app_logout_method: Literal["POST", "DELETE", "GET"] = Field(
+        "POST", description="method of the logout"
+    )
+    app_email: SecretStr | None = Field(None, description="login of the smoke test")
+    app_password: SecretStr | None = Field(None, description="password of the smoke test")
+    app_csrf_cookie: str = Field(
+        "kajovo_csrf", description="cookie to send back as CSRF header; none"
+    )
+    app_csrf_header: str = Field("x-csrf-token", description="CSRF header of requests that write")
+    app_modules: tuple[Endpoint, ...] = Field(
+        default_factory=_five_modules, description="modules of the smoke test, one check each"
+    )
+    app_extras: tuple[Endpoint, ...] = Field(
+        default_factory=_extra_endpoints, description="endpoints that catch what the lists miss"
+    )
+
+    @field_validator("app_login_path", "app_logout_path", "app_csrf_cookie", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        """``none`` switches a part off: an empty variable counts as unset (`env_ignore_empty`)."""
+        return "" if value == "none" else value
+
+    # migration
+    migrate_command: tuple[str, ...] = Field(
+        (sys.executable, "-m", "alembic"), description="Alembic's command line, as a list"
+    )
+    migrate_dir: Path | None = Field(
+        None, description="folder to run it in (that of alembic.ini); unset with the sandbox only"
+    )
+    migrate_env: dict[str, str] = Field(
+        {"KAJOVO_API_DATABASE_URL": "{sqlalchemy_url}"},
+        description="environment of the command; {sqlalchemy_url} is the restored database's URL, "
+        "{host}, {port}, {user}, {password} and {dbname} are its parts",
+    )
+    migrate_driver: str = Field(
+        "psycopg", pattern=r"^\w+$", description="driver in {sqlalchemy_url}, such as psycopg2"
+    )
+    migrate_version_table: str = Field(
+        "public.alembic_version", description="Alembic's version table, with its schema"
+    )
+    migrate_timeout_s: float = Field(
+        1800, gt=0, description="seconds that one Alembic command may take"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, TOML file."""
+        return (
+            init_settings,
+            _StrictEnvironment(settings_cls),
+            InitSettingsSource(settings_cls, _config_file(settings_cls)),
+        )
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Read the settings; raises `SettingError` naming every wrong one, never showing a value
+        that may be secret.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as invalid:
+            raise SettingError("; ".join(_complaint(error) for error in invalid.errors())) from None
+        except SettingsError as invalid:
+            raise SettingError(
+                f"{invalid}",
+                hint="lists and tables are written as JSON in a variable, or in the TOML file.",
+            ) from None
+
+    def with_overrides(self, **overrides: Any) -> Settings:
+        """A copy with some settings replaced (already checked values only)."""
+        return self.model_copy(update=overrides)
+
+    @property
+    def store_dir(self) -> Path:
+        """The backup folder in force."""
+        return self.backup_dir or self.state / "backups"
+
+    def need(self, name: str) -> Any:
+        """The value of a setting that the caller cannot do without; raises `NotConfigured`."""
+        value = getattr(self, name)
+        if value in (None, ""):
+            what = type(self).model_fields[name].description
+            raise NotConfigured(
+                f"{PREFIX}{name.upper()} is not set ({what})",
+                hint="set it, or let kajovo-dr up start the sandbox hotel, which needs no setting.",
+            )
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _config_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
+    path = os.environ.get(CONFIG_VARIABLE)
+    if not path:
+        return {}
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise SettingError(
+            f"{CONFIG_VARIABLE}: cannot read {path}: {failure.strerror}",
+            hint="name an existing TOML file, or unset the variable.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise SettingError(
+            f"{CONFIG_VARIABLE}: {path} is not TOML: {failure}", hint="mend the line it names."
+        ) from None
+    for name in content:
+        field = settings_cls.model_fields.get(name)
+        if field is None:
+            raise _unknown(name, f"setting in {path}", sorted(settings_cls.model_fields))
+        if field.annotation == SecretStr | None:
+            raise SettingError(
+                f"{name} is a secret and must not lie in {path}",
+                hint=f"set the environment variable {PREFIX}{name.upper()} instead.",
+            )
+    return content
+
+
+def _unknown(name: str, kind: str, known: list[str]) -> SettingError:
+    near = difflib.get_close_matches(
+        name.upper() if name.upper() in map(str.upper, known) else name, known, 1
+    )
+    hint = f"did you mean {near[0]}?" if near else SettingError.hint
+    return SettingError(f"unknown {kind}: {name}", hint=hint)
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    name, *inner = (str(part) for part in error["loc"])
+    where = PREFIX + name.upper() + "".join(f".{part}" for part in inner)
+    return f"{where}: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}"
