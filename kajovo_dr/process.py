@@ -142,12 +142,9 @@ def start(
 
 
 def stop(process: Running, *, timeout: float, sig: int = signal.SIGINT) -> None:
-    """Ask a server to end; kill it after timeout seconds. Windows knows no gentle signal."""
+    """Ask a server to end; kill it after timeout seconds. Windows has Ctrl-Break instead of sig."""
     if process.poll() is None:
-        if WINDOWS:
-            process.terminate()
-        else:
-            process.send_signal(sig)
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", sig))
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -15,6 +15,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -222,6 +223,9 @@ class Settings(BaseSettings):
         "0 */6 * * *", description="schedule of the backup, in the time zone below"
     )
     timezone: str = Field("Europe/Prague", description="time zone of days, schedules and reports")
+    first_day: date = Field(
+        date(2026, 11, 1), description="first daily partition: the day kajovo_dr was put to work"
+    )
 
     # objectives
     rpo_warn_hours: float = Field(20, gt=0, description="hours without a backup until a warning")

@@ -30,6 +30,7 @@ from kajovo_dr.backups.manifest import (
 )
 from kajovo_dr.errors import BackupMissing, StoreFull, StoreMissing, StoreNotWritable
 from kajovo_dr.files import flush_folder, private_folder, write_private
+from kajovo_dr.settings import Settings
 
 #: Where backups grow until they are published; a folder, so that no ``*.sql`` reader looks inside.
 _INCOMING = ".incoming"
@@ -69,11 +70,12 @@ class Store:
         """Published dump files, oldest first: regular files of our names, nothing else."""
         self.require()
         matches = self.pattern().fullmatch
-        return sorted(
-            path
-            for path in self.folder.iterdir()
-            if matches(path.name) and path.is_file() and not path.is_symlink()
-        )
+        with disk_errors(self.folder):
+            return sorted(
+                path
+                for path in self.folder.iterdir()
+                if matches(path.name) and path.is_file() and not path.is_symlink()
+            )
 
     def path_of(self, name: str) -> Path:
         """The dump file of a name, with or without its suffix; raises `BackupMissing`.
@@ -137,6 +139,15 @@ class Store:
             if not any(path.exists() for path in taken):
                 return stem + SUFFIXES[kind]
             snapshot_at += timedelta(seconds=1)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of the settings. The default folder is made; one that is named must be there."""
+    if settings.backup_dir is None:
+        private_folder(settings.store_dir)
+    store = Store(settings.store_dir, settings.backup_prefix)
+    store.require()
+    return store
 
 
 def sidecar(dump_file: Path, suffix: str) -> Path:

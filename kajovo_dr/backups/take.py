@@ -22,7 +22,7 @@ from kajovo_dr import __version__
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.inspect import Inspection, inspect
 from kajovo_dr.backups.manifest import ROLES_SUFFIX, Manifest, Table
-from kajovo_dr.backups.store import Incoming, Store, sidecar
+from kajovo_dr.backups.store import Incoming, Store, open_store, sidecar
 from kajovo_dr.errors import (
     BackupError,
     DatabaseEmpty,
@@ -100,7 +100,7 @@ def take(
     Raises `TargetBusy`, `ClientTooOld`, `DatabaseEmpty`, `DumpFailed`, `BadDump` (with every
     verdict), and what store and server refuse.
     """
-    store = Store(settings.store_dir, settings.backup_prefix)
+    store = open_store(settings)
     transport = client_tools.transport_for(settings.pg_bin)
     previous = catalog.backups(store, server.dbname)
     kind = settings.backup_format

@@ -91,7 +91,7 @@ class EmbeddedServer:
         if not self._lock.is_locked:
             return
         try:
-            if self._process is not None:
+            if self._process is not None and not process.WINDOWS:
                 process.stop(self._process, timeout=STOP_TIMEOUT_S)
             elif self._running():
                 self._stop_adopted()

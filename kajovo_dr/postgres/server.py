@@ -13,7 +13,8 @@ from urllib.parse import quote
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kajovo_dr.errors import UrlError
+from kajovo_dr.errors import SettingError, UrlError
+from kajovo_dr.settings import PREFIX, Settings
 
 #: libpq parameter -> the environment variable by which client tools read it. Others are refused,
 #: because a tool would silently not honour them.
@@ -34,6 +35,8 @@ _VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "application_name": "PGAPPNAME",
 }
+#: Bytes of an identifier; PostgreSQL would silently cut a longer one.
+_LONGEST_NAME = 63
 _SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -100,6 +103,10 @@ class Server:
         """For psycopg; quoted by libpq's own rules."""
         return make_conninfo(**self.params)
 
+    def sqlalchemy_url(self) -> str:
+        """For SQLAlchemy with psycopg 3. Secret: holds the password."""
+        return self.url("postgresql+psycopg")
+
     def environment(self) -> dict[str, str]:
         """The environment of a client tool: ours without ``PG*``, plus this database.
 
@@ -109,8 +116,11 @@ class Server:
         ours = {_VARIABLES[key]: value for key, value in self.params.items()}
         return {**clean, **ours, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"}
 
-    def sqlalchemy_url(self, driver: str = "psycopg") -> str:
-        """``postgresql+psycopg://…``, every part percent-encoded. Secret: holds the password."""
+    def url(self, scheme: str = "postgresql") -> str:
+        """A URL with every part percent-encoded. Secret: holds the password.
+
+        scheme: ``postgresql`` for libpq, ``postgresql+DRIVER`` for SQLAlchemy.
+        """
         user, password, dbname = (
             quote(self.params.get(key, ""), safe="") for key in ("user", "password", "dbname")
         )
@@ -123,9 +133,31 @@ class Server:
             host = f"[{host}]"
         port = f":{self.params['port']}" if "port" in self.params else ""
         extra = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-        return f"postgresql+{driver}://{login}{host}{port}/{dbname}" + (
-            f"?{extra}" if extra else ""
+        return f"{scheme}://{login}{host}{port}/{dbname}" + (f"?{extra}" if extra else "")
+
+
+def source(settings: Settings) -> Server:
+    """The database that is protected; raises `NotConfigured` when none is named."""
+    return _of_setting(settings, "database_url")
+
+
+def restore_target(settings: Settings, database: str) -> Server:
+    """A database on the server that restores go to."""
+    if not database or "\0" in database or len(database.encode()) > _LONGEST_NAME:
+        raise SettingError(
+            f"{database!r} cannot name a database",
+            hint=f"a name has 1 to {_LONGEST_NAME} bytes of UTF-8.",
         )
+    name = "restore_url" if settings.restore_url else "database_url"
+    return _of_setting(settings, name).database(database)
+
+
+def _of_setting(settings: Settings, name: str) -> Server:
+    return Server.from_url(
+        settings.need(name),
+        setting=PREFIX + name.upper(),
+        connect_timeout=settings.connect_timeout_s,
+    )
 
 
 def _refuse_unescaped(url: str, rest: str, setting: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.store import Store
+from kajovo_dr.backups.store import open_store
 from kajovo_dr.settings import Settings
 
 
@@ -21,7 +21,7 @@ def choose(
     database: only backups of this one, when several share the store. Raises `BackupMissing`,
     `NoBackupBefore`, or what is wrong with the named one.
     """
-    store = Store(settings.store_dir, settings.backup_prefix)
+    store = open_store(settings)
     if name:
         return catalog.by_name(store, name)
     return catalog.newest_before(store, before, database)

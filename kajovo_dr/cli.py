@@ -1,0 +1,259 @@
+"""``kajovo-dr``: the command line.
+
+Belongs here: words, options and exit codes. Not here: the work (every command calls one room), or
+Dagster: `list`, `verify`, `restore`, `backup` and `doctor` run when it is among the casualties.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kajovo_dr import __version__, terminal
+from kajovo_dr.errors import DrError, DumpDamaged
+from kajovo_dr.settings import Settings
+
+#: Exit code of a bug; the codes of errors are in ``errors``.
+_BUG = 1
+_INTERRUPTED = 130
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Output for scripts.")
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings are read from KAJOVO_DR_* variables and the file in KAJOVO_DR_CONFIG;"
+    " kajovo-dr doctor --settings lists them all.",
+)
+@click.version_option(__version__, prog_name="kajovo-dr")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Disaster recovery for PostgreSQL applications, proven by restoring."""
+    context.obj = debug
+
+
+def main() -> None:
+    """Run the command line; every way out has its exit code."""
+    terminal.use_utf8()
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what we report
+    debug = "--debug" in sys.argv
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave(_INTERRUPTED, "interrupted; nothing half-done was published")
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except KeyboardInterrupt:
+        _leave(_INTERRUPTED, "interrupted; nothing half-done was published")
+    except DrError as error:
+        terminal.show_error(error)
+        if debug:
+            traceback.print_exc()
+        sys.exit(error.exit_code)
+    except Exception as bug:  # noqa: BLE001 - an operator gets a sentence, not a traceback
+        if debug:
+            traceback.print_exc()
+        hint = "this is a bug: run it again as kajovo-dr --debug … and report what it prints."
+        terminal.show_error(DrError(f"unexpected {type(bug).__name__}: {bug}", hint=hint))
+        sys.exit(_BUG)
+
+
+def _leave(code: int, words: str) -> None:
+    terminal.tell(words)
+    sys.exit(code)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the settings as its first argument."""
+
+    @wraps(command)
+    def loaded(*arguments: Any, **options: Any) -> None:
+        command(Settings.load(), *arguments, **options)
+
+    return loaded
+
+
+@cli.command()
+@click.option("--reason", default="by hand", show_default=True, help="Why this backup is taken.")
+@click.option("--format", "kind", type=click.Choice(["plain", "custom"]), help="Dump format.")
+@click.option("--accept-shrink", is_flag=True, help="Publish a dump far smaller than the others.")
+@json_option
+@with_settings
+def backup(
+    settings: Settings, reason: str, kind: str | None, accept_shrink: bool, as_json: bool
+) -> None:
+    """Take a backup now; it is published only if it is whole."""
+    from kajovo_dr.backups.take import take
+    from kajovo_dr.postgres.server import source
+    from kajovo_dr.progress import human_bytes
+    from kajovo_dr.sandbox.stack import protected_database
+
+    if kind is not None:
+        settings = settings.with_overrides(backup_format=kind)
+    with protected_database(settings) as complete, terminal.progress() as progress:
+        taken = take(
+            complete,
+            source(complete),
+            reason=reason,
+            accept_shrink=accept_shrink,
+            progress=progress,
+        )
+    manifest = taken.backup.manifest
+    if as_json:
+        terminal.show_json({"path": str(taken.backup.path), **manifest.model_dump(mode="json")})
+        return
+    terminal.say(f"{terminal.mark(ok=True)} {taken.backup.path}")
+    terminal.say(
+        f"   {human_bytes(manifest.size_bytes)}, {manifest.rows} rows in"
+        f" {len(manifest.tables)} tables of {manifest.database}, sha256 {manifest.sha256}"
+    )
+
+
+@cli.command(name="list")
+@json_option
+@with_settings
+def list_(settings: Settings, as_json: bool) -> None:
+    """Show the backups in the store, oldest first."""
+    from kajovo_dr.backups import catalog
+    from kajovo_dr.backups.store import open_store
+
+    entries = catalog.entries(open_store(settings))
+    if as_json:
+        terminal.show_json([_entry_json(entry) for entry in entries])
+        return
+    if not entries:
+        terminal.say(f"no backups of prefix {settings.backup_prefix!r} in {settings.store_dir}")
+        return
+    terminal.table(
+        ["BACKUP", "SNAPSHOT", "AGE", "SIZE", "ROWS", "DATABASE", "REASON"],
+        [_entry_cells(entry, settings) for entry in entries],
+    )
+
+
+@cli.command()
+@click.argument("backup", metavar="FILE|NAME")
+@json_option
+@with_settings
+def verify(settings: Settings, backup: str, as_json: bool) -> None:
+    """Read a backup to its last byte and say what is wrong, and where."""
+    from kajovo_dr.backups.verification import verify_named
+
+    with terminal.progress() as progress:
+        name, found = verify_named(settings, backup, progress=progress)
+    if as_json:
+        findings = [str(finding) for finding in found.findings]
+        facts = {"bytes": found.size_bytes, "sha256": found.sha256, "lines": found.lines}
+        terminal.show_json({"backup": name, "ok": found.ok, "findings": findings, **facts})
+        if findings:
+            sys.exit(DumpDamaged.exit_code)
+        return
+    found.require(name)
+    rows = sum(found.counts.values())
+    terminal.say(f"{terminal.mark(ok=True)} {name}: whole, {rows} rows, sha256 {found.sha256}")
+
+
+@cli.command()
+@click.argument("backup", required=False, default="", metavar="[NAME]")
+@click.option("--into", required=True, metavar="DATABASE", help="A new name, or an empty database.")
+@click.option("--before", metavar="TIME", help="Use the last backup before it (ISO 8601).")
+@json_option
+@with_settings
+def restore(settings: Settings, backup: str, into: str, before: str | None, as_json: bool) -> None:
+    """Restore a backup (default: the newest) into a new database and compare its rows."""
+    from dataclasses import asdict
+
+    from kajovo_dr.postgres.server import restore_target
+    from kajovo_dr.recovery.choose import choose
+    from kajovo_dr.recovery.restore import restore as run
+    from kajovo_dr.sandbox.stack import protected_database
+
+    until = _moment(before, "--before") if before else datetime.now(UTC)
+    with protected_database(settings) as complete, terminal.progress() as progress:
+        target = restore_target(complete, into)
+        chosen = choose(settings, name=backup, before=until)
+        restored = run(complete, chosen, target, progress=progress)
+    if as_json:
+        terminal.show_json(asdict(restored))
+        return
+    terminal.say(f"{terminal.mark(ok=True)} {restored.backup} is now {target.shown}")
+    steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in restored.seconds.items())
+    terminal.say(f"   {restored.rows} rows in {restored.tables} tables as promised; {steps}")
+
+
+@cli.command()
+@click.option("--settings", "all_settings", is_flag=True, help="List every setting instead.")
+@json_option
+@with_settings
+def doctor(settings: Settings, all_settings: bool, as_json: bool) -> None:
+    """Say what is configured, reachable and missing, and what to do about it."""
+    from kajovo_dr import doctor as examination
+
+    if all_settings:
+        examination.show_settings(settings, as_json=as_json)
+    else:
+        examination.examine(settings, as_json=as_json)
+
+
+@cli.command()
+@click.option("--rows", default=2000, show_default=True, help="Size of the sandbox hotel.")
+@with_settings
+def demo(settings: Settings, rows: int) -> None:
+    """Lose a hotel's database and bring it back: the whole river on a sandbox."""
+    from kajovo_dr.demo import run
+
+    run(settings, rows=rows)
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@with_settings
+def up(settings: Settings, port: int) -> None:
+    """Start the servers and the Dagster UI; one Ctrl-C stops them all."""
+    from kajovo_dr.up import run
+
+    run(settings, port=port)
+
+
+def _moment(text: str, name: str) -> datetime:
+    from kajovo_dr.moments import parse
+
+    return parse(text, name)
+
+
+def _entry_cells(entry: Any, settings: Settings) -> list[str]:
+    from kajovo_dr.progress import human_bytes
+    from kajovo_dr.recovery.report import human_duration
+
+    if entry.backup is None:
+        return [entry.path.name, terminal.mark(ok=False), "", "", "", "", str(entry.problem)]
+    manifest = entry.backup.manifest
+    return [
+        entry.path.name,
+        terminal.local_time(manifest.created_at, settings.timezone),
+        human_duration(entry.backup.age_s()),
+        human_bytes(manifest.size_bytes),
+        str(manifest.rows),
+        manifest.database,
+        manifest.reason,
+    ]
+
+
+def _entry_json(entry: Any) -> dict[str, Any]:
+    if entry.backup is None:
+        return {"name": entry.path.name, "ok": False, "problem": str(entry.problem)}
+    manifest = entry.backup.manifest.model_dump(mode="json", by_alias=True)
+    return {"name": entry.path.name, "ok": True, "path": str(Path(entry.path)), **manifest}
+
+
+if __name__ == "__main__":
+    main()

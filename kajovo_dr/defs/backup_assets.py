@@ -1,0 +1,173 @@
+"""The daily backup as a partitioned asset, and the backup before a change.
+
+Belongs here: what Dagster shows of a backup. Not here: how it is taken (``backups.take``).
+A past day cannot be backed up, so a partition that is not today fails and refreshes nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from pydantic import Field
+
+from kajovo_dr.backups.take import BadDump, Taken, take
+from kajovo_dr.defs import checks
+from kajovo_dr.defs.resources import Environment, operator_errors
+from kajovo_dr.errors import PastPartition
+from kajovo_dr.progress import human_bytes
+from kajovo_dr.recovery import report
+from kajovo_dr.settings import Settings
+
+_SETTINGS = Settings.load()
+
+#: Today's partition exists from midnight on (end_offset): it is filled while the day runs.
+daily = dg.DailyPartitionsDefinition(
+    start_date=_SETTINGS.first_day.isoformat(), timezone=_SETTINGS.timezone, end_offset=1
+)
+#: A backup's materialization is its end, so this clock is a little kinder than the recovery point.
+rpo = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=_SETTINGS.rpo_warn_hours),
+    fail_window=timedelta(hours=_SETTINGS.rpo_hours),
+)
+
+
+def today() -> str:
+    """The key of today's partition, in the settings' time zone."""
+    return datetime.now(ZoneInfo(_SETTINGS.timezone)).date().isoformat()
+
+
+class BackupConfig(dg.Config):
+    """Config of the daily backup; nothing is required."""
+
+    reason: str = Field(default="scheduled", description="why this backup is taken")
+    accept_shrink: bool = Field(
+        default=False, description="publish even if the dump is far smaller than the previous ones"
+    )
+
+
+class PreChangeConfig(dg.Config):
+    """Config of the backup before a release or a schema change."""
+
+    reason: str = Field(description="what is about to change, such as a release's number")
+    accept_shrink: bool = Field(
+        default=False, description="publish even if the dump is far smaller than the previous ones"
+    )
+
+
+@dg.asset(
+    name=checks.BACKUP,
+    partitions_def=daily,
+    check_specs=checks.BACKUP_SPECS,
+    freshness_policy=rpo,
+    group_name="backup",
+    kinds={"postgres"},
+    description="A whole dump of the protected database, inspected before it was published.",
+)
+def postgres_backup(
+    context: dg.AssetExecutionContext, config: BackupConfig, environment: Environment
+) -> Iterator[Any]:
+    """Back up today into today's partition."""
+    with operator_errors():
+        _require_today(context)
+        try:
+            taken = _take(context, environment, config.reason, config.accept_shrink)
+        except BadDump as bad:
+            # the evidence is recorded, the partition stays missing, the freshness is not refreshed
+            yield from checks.verdict_results(bad.verdicts)
+            raise
+        yield dg.MaterializeResult(metadata=_metadata(taken))
+        yield from checks.verdict_results(taken.verdicts)
+
+
+@dg.op(description="A backup right now, into today's partition, before something changes.")
+def pre_change_backup(
+    context: dg.OpExecutionContext, config: PreChangeConfig, environment: Environment
+) -> None:
+    """Back up now for a stated reason."""
+    with operator_errors():
+        if not config.reason.strip():
+            raise dg.Failure("the reason is empty\nhint: say what is about to change.")
+        try:
+            taken = _take(context, environment, config.reason, config.accept_shrink)
+        except BadDump as bad:
+            _log_checks(context, bad.verdicts)
+            raise
+        context.log_event(
+            dg.AssetMaterialization(
+                checks.BACKUP,
+                partition=today(),
+                metadata=_metadata(taken),
+            )
+        )
+        _log_checks(context, taken.verdicts)
+
+
+def _take(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    environment: Environment,
+    reason: str,
+    accept_shrink: bool,
+) -> Taken:
+    return take(
+        environment.settings(),
+        environment.source(),
+        reason=reason,
+        accept_shrink=accept_shrink,
+        progress=environment.progress(context),
+    )
+
+
+def _require_today(context: dg.AssetExecutionContext) -> None:
+    if context.partition_key != today():
+        raise PastPartition(
+            f"partition {context.partition_key} is not today ({today()}): "
+            "yesterday's data cannot be read any more"
+        )
+
+
+def _log_checks(context: dg.OpExecutionContext, verdicts: Any) -> None:
+    for result in checks.verdict_results(verdicts):
+        context.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type]  # log_event takes it, its type says not
+                asset_key=dg.AssetKey(checks.BACKUP),
+                check_name=result.check_name or "",
+                passed=result.passed,
+                metadata=result.metadata or {},
+                description=result.description,
+                blocking=True,
+            )
+        )
+
+
+def _metadata(taken: Taken) -> dict[str, Any]:
+    """Numbers become plots, so every run gives the same ones."""
+    manifest = taken.backup.manifest
+    ratio = manifest.size_bytes / taken.usual_bytes if taken.usual_bytes else 1.0
+    return {
+        "dump_bytes": manifest.size_bytes,
+        "dump_seconds": manifest.seconds,
+        "rows": manifest.rows,
+        "ratio_to_previous": round(ratio, 4),
+        "snapshot": dg.MetadataValue.timestamp(manifest.created_at),
+        "path": dg.MetadataValue.path(taken.backup.path),
+        "sha256": manifest.sha256,
+        "reason": manifest.reason,
+        "summary": dg.MetadataValue.md(_summary(taken)),
+    }
+
+
+def _summary(taken: Taken) -> str:
+    manifest = taken.backup.manifest
+    largest = sorted(manifest.tables, key=lambda table: -table.rows)[:10]
+    rows = "\n".join(
+        f"| {report.cell(table.schema_)}.{report.cell(table.name)} | {table.rows} |"
+        for table in largest
+    )
+    return (
+        f"**{taken.backup.name}**: {human_bytes(manifest.size_bytes)} of {manifest.database},"
+        f" {manifest.rows} rows in {len(manifest.tables)} tables, {manifest.seconds:.1f} s,"
+        f" PostgreSQL {manifest.server_version}, pg_dump {manifest.client_version}\n\n"
+        f"| largest tables | rows |\n|---|---|\n{rows}\n"
+    )

@@ -1,0 +1,147 @@
+"""The jobs that people and schedules launch.
+
+Belongs here: selections, flat config for the Launchpad, tags. Not here: assets. Every job runs its
+steps in one process: another process per step costs seconds each and gains nothing here.
+"""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from kajovo_dr.defs import checks
+from kajovo_dr.defs.backup_assets import pre_change_backup
+from kajovo_dr.defs.recovery_assets import DatabaseConfig, RestoreConfig
+
+#: One backup at a time; and one recovery, which does not wait behind a backup and goes first.
+_BACKUP_TAGS = {"kajovo_dr/target": "source"}
+_RECOVERY_TAGS = {"kajovo_dr/target": "restore", "dagster/priority": "10"}
+
+
+class IncidentConfig(dg.Config):
+    """The form of an incident recovery: who, where to, since when."""
+
+    who: str = Field(description="who launches this recovery, for the incident log")
+    database: str = Field(description="database to restore into: a new name, or an empty database")
+    incident_time: str = Field(
+        default="",
+        description="when it happened, like 2026-11-23T03:10:00+01:00; the last backup before it is"
+        " used; empty: now",
+    )
+    backup: str = Field(default="", description="name of the backup to use instead")
+    note: str = Field(default="", description="what happened")
+
+
+class RestoreForm(dg.Config):
+    """The form of a restore without an application."""
+
+    database: str = Field(description="database to restore into: a new name, or an empty database")
+    backup: str = Field(default="", description="name of the backup; empty: the newest")
+
+
+class DatabaseForm(dg.Config):
+    """The form of a single phase."""
+
+    database: str = Field(description="database on the server that restores go to")
+
+
+@dg.config_mapping
+def _incident(form: IncidentConfig) -> dg.RunConfig:
+    return dg.RunConfig(
+        ops={
+            "restored_database": RestoreConfig(
+                database=form.database,
+                backup=form.backup,
+                incident_time=form.incident_time,
+                who=form.who,
+                note=form.note,
+            )
+        }
+    )
+
+
+@dg.config_mapping
+def _restore(form: RestoreForm) -> dg.RunConfig:
+    return dg.RunConfig(
+        ops={"restored_database": RestoreConfig(database=form.database, backup=form.backup)}
+    )
+
+
+@dg.config_mapping
+def _migrate(form: DatabaseForm) -> dg.RunConfig:
+    return dg.RunConfig(ops={"migrated_schema": DatabaseConfig(database=form.database)})
+
+
+@dg.config_mapping
+def _smoke(form: DatabaseForm) -> dg.RunConfig:
+    return dg.RunConfig(ops={checks.SMOKE: DatabaseConfig(database=form.database)})
+
+
+def _recovery_job(name: str, config: Any, description: str, *assets: str) -> Any:
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*assets),
+        config=config,
+        tags=_RECOVERY_TAGS,
+        executor_def=dg.in_process_executor,
+        description=description,
+    )
+
+
+postgres_backup_job = dg.define_asset_job(
+    "postgres_backup_job",
+    selection=dg.AssetSelection.assets(checks.BACKUP),
+    tags=_BACKUP_TAGS,
+    executor_def=dg.in_process_executor,
+    description="The daily backup; the schedule launches it, and so may you, for today.",
+)
+
+
+@dg.job(
+    tags=_BACKUP_TAGS,
+    executor_def=dg.in_process_executor,
+    description="A backup right now, before a release or a schema change; say why.",
+)
+def pre_change_backup_job() -> None:
+    """One backup, logged into today's partition."""
+    pre_change_backup()
+
+
+restore_job = _recovery_job(
+    "restore_job",
+    _restore,
+    "Restore a backup into a new database and compare its rows; nothing else is touched.",
+    "restored_database",
+)
+migration_job = _recovery_job(
+    "migration_job",
+    _migrate,
+    "Upgrade a restored database to the code's Alembic head and verify it.",
+    "migrated_schema",
+)
+smoke_job = _recovery_job(
+    "smoke_job",
+    _smoke,
+    "Wait for the application, then read every module and compare it with the database.",
+    checks.READINESS,
+    checks.SMOKE,
+)
+incident_recovery_job = _recovery_job(
+    "incident_recovery_job",
+    _incident,
+    "The whole recovery: restore, migrate, readiness, smoke test, incident log.",
+    "restored_database",
+    "migrated_schema",
+    checks.READINESS,
+    checks.SMOKE,
+    checks.LOG_ENTRY,
+)
+
+ALL = [
+    postgres_backup_job,
+    pre_change_backup_job,
+    restore_job,
+    migration_job,
+    smoke_job,
+    incident_recovery_job,
+]

@@ -1,0 +1,54 @@
+"""What every asset and job is given: the settings, and our errors as Dagster failures.
+
+Belongs here: the one place where a `DrError` becomes a `dg.Failure`, and where progress becomes log
+lines. Not here: assets.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from kajovo_dr.errors import DrError
+from kajovo_dr.postgres.server import Server, restore_target, source
+from kajovo_dr.progress import LineProgress, Progress
+from kajovo_dr.settings import Settings
+
+#: Seconds between two progress lines of a run: its log is read as a whole.
+_PROGRESS_S = 5.0
+
+
+class Environment(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Settings and servers, read from the environment when a run needs them, never from run config:
+    run config is stored and shown in clear.
+    """
+
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return Settings.load()
+
+    def source(self) -> Server:
+        """The database that is protected."""
+        return source(self.settings())
+
+    def target(self, database: str) -> Server:
+        """A database on the server that restores go to."""
+        return restore_target(self.settings(), database)
+
+    def progress(self, context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Progress:
+        """Progress as lines of the run's log."""
+        return LineProgress(context.log.info, interval=_PROGRESS_S)
+
+
+@contextmanager
+def operator_errors() -> Iterator[None]:
+    """Show the operator message and hint instead of a traceback. Nothing is retried by itself: what
+    failed at night is to be understood before it is repeated.
+    """
+    try:
+        yield
+    except DrError as error:
+        metadata: dict[str, dg.MetadataValue] = {"exit_code": dg.IntMetadataValue(error.exit_code)}
+        if error.hint:
+            metadata["hint"] = dg.TextMetadataValue(error.hint)
+        raise dg.Failure(error.described(), metadata=metadata, allow_retries=False) from None

@@ -1,0 +1,129 @@
+"""The record of a running recovery on disk, shared by the processes that carry it out.
+
+Belongs here: `<state>/recoveries/<id>.json` and the measuring of phases. A phase that fails is
+written into the incident log at once: nobody may come back to do it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from kajovo_dr.errors import DrError, LogUnwritable, SettingError
+from kajovo_dr.recovery import private_file
+from kajovo_dr.recovery.incident_log import IncidentLog
+from kajovo_dr.recovery.record import ID_PATTERN, Phase, RecoveryRecord, entry_from
+from kajovo_dr.settings import Settings
+
+
+@dataclass
+class PhaseNote:
+    """What the phase's own code may add: a detail such as ``24 tables``."""
+
+    detail: str = ""
+
+
+class RecoveryJournal:
+    """One recovery's record. Every change is read from and written to the file under its lock."""
+
+    def __init__(self, state: Path, recovery_id: str, settings: Settings | None = None) -> None:
+        self._state = state
+        self._path = _path(state, recovery_id)
+        self._settings = settings
+
+    @classmethod
+    def begin(
+        cls, state: Path, record: RecoveryRecord, settings: Settings | None = None
+    ) -> RecoveryJournal:
+        """Write a new record. settings: those of the RTO; None: read from the environment."""
+        journal = cls(state, record.id, settings)
+        with private_file.locked(journal._path):
+            if journal._path.exists():
+                raise LogUnwritable(
+                    f"recovery {record.id} was begun already: {journal._path}",
+                    hint="open it, or begin a recovery with another id.",
+                )
+            journal._write(record)
+        return journal
+
+    @classmethod
+    def open(cls, state: Path, recovery_id: str, settings: Settings | None = None) -> Self | None:
+        """The journal of a recovery that was begun, by whichever process; None when none was."""
+        journal = cls(state, recovery_id, settings)
+        return journal if journal._path.exists() else None
+
+    @property
+    def record(self) -> RecoveryRecord:
+        """The record as it is on disk now."""
+        try:
+            return RecoveryRecord.model_validate_json(private_file.read(self._path))
+        except ValidationError as damage:
+            raise LogUnwritable(
+                f"{self._path} is no recovery record: {damage.errors()[0]['msg']}",
+                hint="move the file away and begin a new recovery.",
+            ) from None
+
+    def update(self, **changes: Any) -> RecoveryRecord:
+        """Change fields of the record; values are checked."""
+        with private_file.locked(self._path):
+            record = self.record
+            unchanged = {name: getattr(record, name) for name in RecoveryRecord.model_fields}
+            record = RecoveryRecord.model_validate(unchanged | changes)
+            self._write(record)
+        return record
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[PhaseNote]:
+        """Measure a phase and save it when it ends; a failure also goes into the incident log."""
+        began = time.monotonic()
+        note = PhaseNote()
+        try:
+            yield note
+        except BaseException as failure:
+            phase = Phase(
+                name=name, seconds=time.monotonic() - began, ok=False, detail=_reason(failure)
+            )
+            try:
+                self._add(phase)
+                self._log_failure()
+            except DrError as unwritable:
+                # the phase's own failure matters more than the failure to write it down
+                failure.add_note(f"and it could not be written down: {unwritable}")
+            raise
+        self._add(Phase(name=name, seconds=time.monotonic() - began, ok=True, detail=note.detail))
+
+    def _add(self, phase: Phase) -> None:
+        with private_file.locked(self._path):
+            record = self.record
+            self._write(record.model_copy(update={"phases": (*record.phases, phase)}))
+
+    def _log_failure(self) -> None:
+        settings = self._settings or Settings.load(state=self._state)
+        log = IncidentLog(self._state, timezone=settings.timezone)
+        log.append(entry_from(self.record, settings, datetime.now(UTC)))
+
+    def _write(self, record: RecoveryRecord) -> None:
+        private_file.replace(self._path, record.model_dump_json(indent=2) + "\n")
+
+
+def _path(state: Path, recovery_id: str) -> Path:
+    if not re.fullmatch(ID_PATTERN, recovery_id):
+        raise SettingError(
+            f"{recovery_id!r} is not a recovery's id",
+            hint="an id has at most 64 letters, digits and hyphens.",
+        )
+    return state / "recoveries" / f"{recovery_id}.json"
+
+
+def _reason(failure: BaseException) -> str:
+    if isinstance(failure, DrError):
+        return str(failure)
+    return ": ".join(filter(None, (type(failure).__name__, str(failure))))

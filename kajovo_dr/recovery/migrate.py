@@ -1,0 +1,222 @@
+"""Lifting the restored database to the code's schema with the application's own Alembic.
+
+Belongs here: running the configured command and proving afterwards that it did what it said: one
+head, the database at it, models and tables equal. Not here: any knowledge of the schema.
+
+Exit codes prove little: ``check`` ends with 255 both for an old database and for drift, ``current``
+with 0 on a database that was never stamped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import sql
+
+from kajovo_dr import process
+from kajovo_dr.errors import MigrationFailed, SettingError
+from kajovo_dr.postgres import databases
+from kajovo_dr.postgres.server import Server
+from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.settings import PREFIX, Settings
+
+#: Lines in which Alembic and Python say what went wrong; the lines after them only explain.
+_REASON = re.compile(r"^(FAILED:|[\w.]+(Error|Exception)\b|.*No module named )")
+#: What ``check`` found; of serial columns it says that it detected a sequence, which is none.
+_DIFFERENCE = re.compile(r" Detected (?!sequence named)(.*)")
+#: What Alembic says -> what the operator can do about it.
+_REMEDIES = {
+    "No module named": "set KAJOVO_DR_MIGRATE_COMMAND to the Alembic of the application's own "
+    'environment, such as ["/srv/app/.venv/bin/alembic"].',
+    "Can't locate revision": "the code in KAJOVO_DR_MIGRATE_DIR is older than the backup: check "
+    "out the version that the backup was made with, or a newer one.",
+    "StringDataRightTruncation": "a revision's id may be longer than the version column: ALTER "
+    "TABLE {table} ALTER COLUMN version_num TYPE varchar(128) in the restored database, then "
+    "migrate again.",
+    "not up to date": "the upgrade did not reach this database: check KAJOVO_DR_MIGRATE_ENV.",
+    "New upgrade operations detected": "tables and models differ although the revision is the "
+    "code's: restore with the code of the backup's time, or write the missing migration.",
+}
+
+
+@dataclass(frozen=True)
+class Migration:
+    """before: the revision that was restored (None: an empty database). steps: one per revision."""
+
+    before: str | None
+    after: str
+    head: str
+    steps: tuple[str, ...]
+    seconds: float
+
+
+def migrate(settings: Settings, server: Server, *, progress: Progress = silent) -> Migration:
+    """Upgrade the database to the code's one head and verify it. Raises `MigrationFailed`."""
+    began = time.monotonic()
+    alembic = _Alembic(settings, server, progress)
+    head = alembic.head()
+    before = _revisions(settings, server)
+    if before:
+        alembic.require_same_database(before)
+    else:
+        _require_empty(settings, server)
+    steps = alembic.upgrade()
+    after = _revisions(settings, server)
+    if after != [head]:
+        raise MigrationFailed(
+            f"after the upgrade the database is at {after or 'no revision'}, the code at {head}",
+            hint=_other_database(settings),
+        )
+    alembic.run("check")
+    return Migration(
+        before=", ".join(before) or None,
+        after=after[0],
+        head=head,
+        steps=steps,
+        seconds=time.monotonic() - began,
+    )
+
+
+class _Alembic:
+    """The configured command in its folder, with the database's URL in its environment."""
+
+    def __init__(self, settings: Settings, server: Server, progress: Progress) -> None:
+        self._settings = settings
+        self._server = server
+        self._progress = progress
+        self._folder = Path(settings.need("migrate_dir"))
+        if not self._folder.is_dir():
+            raise SettingError(
+                f"KAJOVO_DR_MIGRATE_DIR: {self._folder} is not a folder",
+                hint="name the folder of alembic.ini in a checkout of the application.",
+            )
+
+    def run(self, *arguments: str) -> process.Completed:
+        """Run one command to its end; raises `MigrationFailed` unless it ends with 0."""
+        self._progress(f"migrate: {' '.join(arguments)}", 0, None)
+        done = process.run(
+            [*self._settings.migrate_command, *arguments],
+            env=self._environment(),
+            timeout=self._settings.migrate_timeout_s,
+            cwd=self._folder,
+        )
+        if done.returncode != 0:
+            raise self._failure(" ".join(arguments), done)
+        return done
+
+    def head(self) -> str:
+        """The code's one head; raises `MigrationFailed` for none or several."""
+        lines = self.run("heads").stdout.decode("utf-8", "replace").splitlines()
+        heads = sorted({line.split()[0] for line in lines if line.rstrip().endswith("(head)")})
+        if len(heads) != 1:
+            raise MigrationFailed(
+                f"the code in {self._folder} has {len(heads)} heads: {', '.join(heads) or 'none'}",
+                hint="merge them in the application (alembic merge heads), then migrate again.",
+            )
+        return heads[0]
+
+    def upgrade(self) -> tuple[str, ...]:
+        """Go to the head; returns what Alembic said of each revision on the way."""
+        return tuple(
+            re.findall(r"Running upgrade (.*)", self._clean(self.run("upgrade", "head").stderr))
+        )
+
+    def require_same_database(self, revisions: list[str]) -> None:
+        """Refuse when the command looks at another database: it would upgrade that one."""
+        said = self._clean(self.run("current").stdout.decode("utf-8", "replace")).split()
+        if missing := [revision for revision in revisions if revision not in said]:
+            raise MigrationFailed(
+                f"the restored database is at {', '.join(missing)}, Alembic sees "
+                f"{said[0] if said else 'no revision'}: it works on another database",
+                hint=_other_database(self._settings),
+            )
+
+    def _clean(self, text: str) -> str:
+        return redacted(text, self._server.params.get("password"))
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without libpq's variables (they could redirect it) and without our own secrets."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(("PG", PREFIX))
+        }
+        parts = {
+            "sqlalchemy_url": self._server.url(f"postgresql+{self._settings.migrate_driver}"),
+            **{
+                name: self._server.params.get(name, "")
+                for name in ("host", "port", "user", "password", "dbname")
+            },
+        }
+        given = {
+            name: re.sub(r"\{(\w+)\}", lambda match: parts.get(match[1], match[0]), value)
+            for name, value in self._settings.migrate_env.items()
+        }
+        return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **given}
+
+    def _failure(self, command: str, done: process.Completed) -> MigrationFailed:
+        # Alembic logs to standard error and says FAILED on standard output
+        text = self._clean(done.stderr + "\n" + done.stdout.decode("utf-8", "replace"))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        telling = [line for line in lines if _REASON.match(line)][-1:] or lines[-3:]
+        differences = [match[1] for line in lines if (match := _DIFFERENCE.search(line))]
+        reason = (
+            f"tables and models differ in {len(differences)} places: {'; '.join(differences[:3])}"
+            if differences
+            else " | ".join(telling)[:500]
+        )
+        table = self._settings.migrate_version_table
+        remedies = [
+            remedy.replace("{table}", table) for said, remedy in _REMEDIES.items() if said in text
+        ]
+        return MigrationFailed(
+            f"{command} failed (exit code {done.returncode}): {reason or 'it said nothing'}",
+            hint=remedies[0] if remedies else f"run it by hand in {self._folder}.",
+        )
+
+
+def _other_database(settings: Settings) -> str:
+    names = ", ".join(settings.migrate_env) or "none"
+    return (
+        f"the application must read its URL from a variable of KAJOVO_DR_MIGRATE_ENV ({names}) "
+        "and its version table must be KAJOVO_DR_MIGRATE_VERSION_TABLE."
+    )
+
+
+def _version_table(settings: Settings) -> sql.Identifier:
+    schema, _, table = settings.migrate_version_table.rpartition(".")
+    return sql.Identifier(schema or "public", table)
+
+
+def _revisions(settings: Settings, server: Server) -> list[str]:
+    """The rows of the version table; none when it is missing."""
+    table = _version_table(settings)
+    with databases.connect(server) as connection:
+        name = table.as_string(connection)
+        if connection.execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,):
+            return []
+        query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(table)
+        return [str(revision) for (revision,) in connection.execute(query)]
+
+
+def _require_empty(settings: Settings, server: Server) -> None:
+    """Without a revision only a database without tables may be upgraded."""
+    with databases.connect(server) as connection:
+        found = connection.execute(
+            "SELECT n.nspname || '.' || c.relname FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')"
+            " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1"
+        ).fetchall()
+    tables = [name for (name,) in found if name != settings.migrate_version_table]
+    if tables:
+        raise MigrationFailed(
+            f"the database has {len(tables)} tables ({', '.join(tables[:3])}, …) "
+            f"but no revision in {settings.migrate_version_table}",
+            hint="find out which revision they are, then: alembic stamp REVISION; never stamp head "
+            "unchecked, it hides what is missing.",
+        )

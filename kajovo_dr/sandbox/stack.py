@@ -1,0 +1,203 @@
+"""Filling in what the settings leave out: embedded servers, the sandbox hotel and its API.
+
+Belongs here: starting, stopping and the complete settings. Not here: the hotel (``schema``,
+``seed``, ``api``) and the servers (``postgres.embedded``). Whatever has a URL in the settings is
+used as it is, and nothing here ever changes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from kajovo_dr.errors import DrError
+from kajovo_dr.files import private_folder, write_private
+from kajovo_dr.postgres import clusters, databases
+from kajovo_dr.postgres.server import Server, source
+from kajovo_dr.progress import Progress, silent
+from kajovo_dr.sandbox.launcher import RunningApi, free_port, start_api
+from kajovo_dr.settings import PREFIX, Settings
+
+ADMIN_EMAIL = "admin@kajovohotel.local"
+#: Rows of the hotel that a first start makes: enough to look at, seeded in a second.
+FIRST_ROWS = 1000
+#: Seconds between two attempts to bring the API back, as a container engine would.
+_RESTART_S = 1.0
+
+
+def uses_sandbox(settings: Settings) -> bool:
+    """Whether the protected system is the sandbox hotel."""
+    return settings.database_url is None
+
+
+def folder(settings: Settings) -> Path:
+    """The sandbox's own files: password, photos, log of the API."""
+    return private_folder(settings.state / "sandbox")
+
+
+@contextmanager
+def protected_database(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database to protect: the sandbox's server is started if none is named."""
+    if not uses_sandbox(settings):
+        yield settings
+        return
+    with clusters.hotel_cluster(settings) as server:
+        url = SecretStr(server.database(clusters.HOTEL_DATABASE).url())
+        yield settings.with_overrides(database_url=url)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A hotel to begin with, in place of whatever the sandbox holds: about rows, at a revision."""
+
+    rows: int
+    revision: str
+
+
+@contextmanager
+def whole(
+    settings: Settings, *, fresh: Fresh | None = None, progress: Progress = silent
+) -> Iterator[Settings]:
+    """The complete stack: Dagster's storage, the protected database, its application.
+
+    fresh: replace the sandbox's hotel; never a database that the settings name. Exports the settings to this process's environment, where Dagster's processes find them.
+    """
+    with ExitStack() as running:
+        sandbox = uses_sandbox(settings)
+        settings = running.enter_context(_dagster_storage(settings))
+        settings = running.enter_context(protected_database(settings))
+        if sandbox:
+            settings = running.enter_context(_hotel(settings, fresh, progress))
+        running.enter_context(_exported(settings))
+        yield settings
+
+
+@contextmanager
+def _dagster_storage(settings: Settings) -> Iterator[Settings]:
+    if settings.dagster_url is not None:
+        yield settings
+        return
+    with clusters.dagster_cluster(settings) as server:
+        storage = clusters.ensure_database(server, clusters.DAGSTER_DATABASE)
+        yield settings.with_overrides(dagster_url=SecretStr(storage.url()))
+
+
+@contextmanager
+def _hotel(settings: Settings, fresh: Fresh | None, progress: Progress) -> Iterator[Settings]:
+    """The hotel's database, made on the first start, and its API, kept alive."""
+    from kajovo_dr.sandbox.schema import HEAD_REVISION
+
+    hotel = source(settings)
+    with databases.connect(hotel.database("postgres")) as session:
+        missing = not databases.exists(session, hotel.dbname)
+    # a hotel that was lost after it had been backed up waits to be recovered, not to be replaced
+    if missing and not any(settings.store_dir.glob(f"{settings.backup_prefix}-*")):
+        fresh = fresh or Fresh(FIRST_ROWS, HEAD_REVISION)
+    if fresh is not None:
+        _replace(hotel, fresh, folder(settings) / "media", progress)
+    password = _password(folder(settings))
+    with _Supervised(hotel, folder(settings), password) as api:
+        yield settings.with_overrides(
+            app_base_url=settings.app_base_url or api.base_url,
+            app_email=settings.app_email or SecretStr(ADMIN_EMAIL),
+            app_password=settings.app_password or SecretStr(password),
+            migrate_dir=settings.migrate_dir or Path(__file__).parent,
+        )
+
+
+def _replace(hotel: Server, fresh: Fresh, media: Path, progress: Progress) -> None:
+    from kajovo_dr.sandbox import schema, seed
+
+    with databases.connect(hotel.database("postgres")) as session:
+        databases.drop(session, hotel.dbname)
+        databases.create(session, hotel.dbname, {})
+    progress("migrate the hotel", 0, None)
+    schema.upgrade(hotel.sqlalchemy_url(), fresh.revision)
+    seed.seed(hotel, rows=fresh.rows, media_root=media, progress=progress)
+
+
+def _password(sandbox: Path) -> str:
+    path = sandbox / "admin-password"
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            write_private(path, secrets.token_urlsafe(18).encode())
+    return path.read_text()
+
+
+@contextmanager
+def _exported(settings: Settings) -> Iterator[None]:
+    """The complete settings as environment variables, for this process and those it starts."""
+    values = {
+        "STATE": str(settings.state),
+        "DATABASE_URL": settings.need("database_url"),
+        "DAGSTER_URL": settings.need("dagster_url"),
+    }
+    for name in ("app_base_url", "app_email", "app_password", "migrate_dir"):
+        if getattr(settings, name):
+            values[name.upper()] = str(settings.need(name))
+    variables = {PREFIX + name: value for name, value in values.items()}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass
+class _Supervised:
+    """The API, started again whenever it ends.
+
+    It does not start without its database and relies on being restarted, as the real one does in
+    its container.
+    """
+
+    hotel: Server
+    folder: Path
+    password: str
+
+    def __enter__(self) -> _Supervised:
+        self._port = free_port()
+        self.base_url = f"http://127.0.0.1:{self._port}"
+        self._api: RunningApi | None = None
+        self._ended = threading.Event()
+        self._try_start()
+        self._thread = threading.Thread(target=self._keep_alive, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._api is not None:
+            self._api.stop()
+
+    def _keep_alive(self) -> None:
+        while not self._ended.wait(_RESTART_S):
+            if self._api is None or self._api.process.poll() is not None:
+                self._try_start()
+
+    def _try_start(self) -> None:
+        try:
+            self._api = start_api(
+                self.hotel,
+                folder=self.folder,
+                port=self._port,
+                email=ADMIN_EMAIL,
+                password=self.password,
+                media_root=self.folder / "media",
+            )
+        except DrError:
+            self._api = None  # its database is gone or not back yet; the log says so

@@ -1,0 +1,97 @@
+"""Under test: that another application needs settings only.
+
+The library is restored one revision behind, migrated, asked whether it is ready, and smoke tested,
+with nothing but environment variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from kajovo_dr.errors import LoginRefused
+from kajovo_dr.postgres.server import Server
+from kajovo_dr.recovery.migrate import migrate
+from kajovo_dr.recovery.readiness import wait_until_ready
+from kajovo_dr.recovery.smoke import smoke
+from kajovo_dr.settings import Settings
+from kajovo_dr_tests.recovery.http_servers import serving
+from kajovo_dr_tests.recovery.other_app.library import Library, environment
+
+RESTORED = """
+CREATE SCHEMA library;
+CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY);
+INSERT INTO library.changes VALUES ('first_shelves');
+CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL);
+CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,
+    shelf_id int NOT NULL REFERENCES library.shelves);
+INSERT INTO library.shelves (label) VALUES ('Próza/česká'), ('Poezie');
+INSERT INTO library.books (title, shelf_id)
+    VALUES ('Žert', 1), ('Máj', 2), ('Válka s mloky', 1), ('Saturnin', 1), ('Kytice', 2);
+"""
+
+
+@pytest.fixture
+def restored(database: Server) -> Server:
+    with psycopg.connect(database.conninfo()) as connection:
+        connection.execute(RESTORED.encode())
+    return database
+
+
+@pytest.fixture
+def library(restored: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    library = Library(restored)
+    with serving(library.app) as url:
+        for name, value in environment(url).items():
+            monkeypatch.setenv(name, value)
+        yield library
+
+
+def test_another_application_recovers_with_settings_only(
+    library: Library, restored: Server
+) -> None:
+    settings = Settings.load()
+    migration = migrate(settings, restored)
+    readiness = wait_until_ready(settings)
+    report = smoke(settings, restored)
+
+    assert (migration.before, migration.after) == ("first_shelves", "second_isbn")
+    assert readiness.body == {"alive": True}
+    assert [(r.name, r.ok, r.count, r.expected) for r in report.results] == [
+        ("books", True, 5, 5),
+        ("shelves", True, 2, 2),
+        ("shelf", True, None, None),
+    ]
+    assert library.tokens == set()
+    assert [(method, path) for method, path, _ in library.log] == [
+        ("GET", "/zdravi"),
+        ("POST", "/session"),
+        ("GET", "/v2/books"),
+        ("GET", "/v2/shelves"),
+        ("GET", "/v2/shelves/Próza/česká"),
+        ("DELETE", "/session"),
+    ]
+    assert not any(cookie for _, _, cookie in library.log)
+
+
+def test_its_refusal_of_a_login_is_final_too(
+    library: Library, restored: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAJOVO_DR_APP_PASSWORD", "heslo jiného")
+    with pytest.raises(LoginRefused, match=r"answered 403: .*denied"):
+        smoke(Settings.load(), restored)
+    assert [method for method, _, _ in library.log] == ["POST"]
+
+
+def test_rows_that_its_lists_do_not_show_are_missed(library: Library, restored: Server) -> None:
+    settings = Settings.load()
+    with psycopg.connect(restored.conninfo(), autocommit=True) as connection:
+
+        def lose(phase: str, done: int, total: int | None) -> None:
+            connection.execute("DELETE FROM library.books WHERE id = 3")
+
+        report = smoke(settings, restored, progress=lose)
+    (books,) = report.failures
+    assert books.detail == "the application lists 4, the database has 5"
