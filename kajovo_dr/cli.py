@@ -196,12 +196,12 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
 @with_settings
 def doctor(settings: Settings, all_settings: bool, as_json: bool) -> None:
     """Say what is configured, reachable and missing, and what to do about it."""
-    from kajovo_dr import doctor as examination
+    from kajovo_dr.doctor import examine, show_settings
 
     if all_settings:
-        examination.show_settings(settings, as_json=as_json)
+        show_settings(settings, as_json=as_json)
     else:
-        examination.examine(settings, as_json=as_json)
+        examine(settings, as_json=as_json)
 
 
 @cli.command()

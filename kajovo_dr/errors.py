@@ -51,7 +51,7 @@ class SettingError(DrError):
     """A setting is unknown or has an impossible value."""
 
     exit_code = 10
-    hint = "kajovo-dr doctor lists every setting with its unit and default."
+    hint = "unset it for its default; kajovo-dr doctor --settings explains every setting."
 
 
 class UrlError(SettingError):

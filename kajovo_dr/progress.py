@@ -34,9 +34,10 @@ def human_bytes(count: float) -> str:
 
 @dataclass
 class LineProgress:
-    """Turns the callback into lines: the first of a phase, then one per interval.
+    """Turns the callback into lines, few enough for a log.
 
-    interval: seconds between two lines of one phase (a log reader wants few).
+    A phase of unknown length says that it began. One that tells how far it is says so once per
+    interval (seconds), so that a short one says nothing.
     """
 
     write: Callable[[str], None]
@@ -47,7 +48,11 @@ class LineProgress:
 
     def __call__(self, phase: str, done: int, total: int | None) -> None:
         now = self.clock()
-        if phase == self._phase and now < self._due:
+        if phase != self._phase:
+            self._phase = phase
+            self._due = now + self.interval if total else now
+        if now < self._due:
             return
-        self._phase, self._due = phase, now + self.interval
-        self.write(" ".join(filter(None, (phase, human_bytes(done), percent(done, total)))))
+        self._due = now + self.interval
+        size = human_bytes(done) if done else ""
+        self.write(" ".join(filter(None, (phase, size, percent(done, total)))))

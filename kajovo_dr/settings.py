@@ -397,10 +397,10 @@ def _config_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
 
 
 def _unknown(name: str, kind: str, known: list[str]) -> SettingError:
-    near = difflib.get_close_matches(
-        name.upper() if name.upper() in map(str.upper, known) else name, known, 1
-    )
-    hint = f"did you mean {near[0]}?" if near else SettingError.hint
+    ours = {each.removeprefix(PREFIX).lower(): each for each in known}
+    typed = name.upper().removeprefix(PREFIX).lower()
+    near = difflib.get_close_matches(typed, ours, n=1)
+    hint = f"did you mean {ours[near[0]]}?" if near else SettingError.hint
     return SettingError(f"unknown {kind}: {name}", hint=hint)
 
 

@@ -198,6 +198,9 @@ class Application:
                 verify=self._tls,
                 trust_env=False,
                 follow_redirects=False,
+                # uvicorn closes a connection after an unhandled error without having said so;
+                # kept alive, it would fail the next request, which did nothing wrong
+                limits=httpx.Limits(max_keepalive_connections=0),
                 cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             )
         return self._client

@@ -62,6 +62,7 @@ def create_app(settings: ApiSettings) -> Starlette:
                 www_redirect=False,
             ),
             Middleware(BaseHTTPMiddleware, dispatch=web.request_id),
+            Middleware(BaseHTTPMiddleware, dispatch=web.failures),
             Middleware(BaseHTTPMiddleware, dispatch=web.csrf),
             Middleware(BaseHTTPMiddleware, dispatch=web.session),
         ],

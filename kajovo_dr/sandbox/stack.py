@@ -68,7 +68,8 @@ def whole(
 ) -> Iterator[Settings]:
     """The complete stack: Dagster's storage, the protected database, its application.
 
-    fresh: replace the sandbox's hotel; never a database that the settings name. Exports the settings to this process's environment, where Dagster's processes find them.
+    fresh: replace the sandbox's hotel; never a database that the settings name. Exports the
+    settings to this process's environment, where Dagster's processes find them.
     """
     with ExitStack() as running:
         sandbox = uses_sandbox(settings)

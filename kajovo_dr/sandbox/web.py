@@ -6,6 +6,7 @@ Belongs here: what every endpoint shares. Not here: any one endpoint, or SQL.
 from __future__ import annotations
 
 import hmac
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kajovo_dr.sandbox import access
@@ -24,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 SESSION_COOKIE = "kajovo_session"
 CSRF_COOKIE = "kajovo_csrf"
+_log = logging.getLogger("uvicorn.error")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -86,6 +88,17 @@ async def request_id(request: Request, call_next: RequestResponseEndpoint) -> Re
     response = await call_next(request)
     response.headers["x-request-id"] = request.state.request_id
     return response
+
+
+async def failures(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Whatever breaks is a 500. Left to uvicorn, it would also cut the connection, under the feet
+    of a client that sends its next request on it.
+    """
+    try:
+        return await call_next(request)
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.url.path)
+        return PlainTextResponse("Internal Server Error", 500)
 
 
 async def csrf(request: Request, call_next: RequestResponseEndpoint) -> Response:

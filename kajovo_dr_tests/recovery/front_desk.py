@@ -26,6 +26,8 @@ class FrontDesk:
         self.lists = lists
         self.answers: dict[str, Response] = {}
         self.hung: set[str] = set()
+        self.crashing: set[str] = set()
+        self.connections: list[int] = []
         self.logins = 0
         self.open_sessions = 0
         self.ready_cookies: list[str | None] = []
@@ -36,12 +38,16 @@ class FrontDesk:
 
     async def _serve(self, request: Request) -> Response:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        assert request.client is not None
+        self.connections.append(request.client.port)
         while path in self.hung and not await request.is_disconnected():
             await asyncio.sleep(0.01)
         if path in ("/api/auth/admin/login", "/api/auth/admin/logout", "/ready"):
             return await self._door(request, path)
         if not request.cookies.get("kajovo_session"):
             return JSONResponse({"detail": "Authentication required"}, 401)
+        if path in self.crashing:
+            raise RuntimeError("one bad row")
         if answer := self.answers.get(path):
             return answer
         if path not in self.lists:

@@ -63,7 +63,6 @@ def test_the_hotel_recovers_with_the_default_settings(
     with psycopg.connect(database.conninfo()) as connection:
         connection.execute("UPDATE reports SET status = 'neznámý' WHERE id = 1")
     damaged = smoke(hotel, database)
-    print([(r.name, r.detail) for r in damaged.failures])
     assert [(r.name, r.status) for r in damaged.failures] == [("reports", 500)]
     assert [(r.name, r.status) for r in damaged.warnings] == [("photo", 404)]
 

@@ -1,0 +1,185 @@
+"""``kajovo-dr doctor``: what is configured, reachable and missing, each with its next step.
+
+Belongs here: looking, and nothing but looking: it starts no server and changes nothing. Not here:
+the work of the rooms that it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from kajovo_dr import terminal
+from kajovo_dr.backups import catalog
+from kajovo_dr.backups.store import open_store
+from kajovo_dr.errors import DoctorFindings, DrError
+from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres.server import Server, restore_target, source
+from kajovo_dr.progress import human_bytes
+from kajovo_dr.recovery.report import human_duration
+from kajovo_dr.settings import PREFIX, Settings
+
+#: Disk space, in backups of the newest one's size, below which the store is nearly full.
+_ROOM_FOR = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: ok, warn or fail."""
+
+    name: str
+    verdict: str
+    said: str
+    hint: str = ""
+
+
+def examine(settings: Settings, *, as_json: bool) -> None:
+    """Print every finding; raises `DoctorFindings` when one of them is a failure."""
+    found = list(_findings(settings))
+    if as_json:
+        terminal.show_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            mark = terminal.mark(ok=finding.verdict == "ok", warning=finding.verdict == "warn")
+            terminal.say(f"{mark:4} {finding.name}: {finding.said}")
+            if finding.hint:
+                terminal.say(f"     hint: {finding.hint}")
+    failed = [finding.name for finding in found if finding.verdict == "fail"]
+    if failed:
+        raise DoctorFindings(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}")
+
+
+def show_settings(settings: Settings, *, as_json: bool) -> None:
+    """Print every setting: variable, value in force (secrets only as ``set``), meaning."""
+    rows = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        secret = isinstance(value, SecretStr)
+        shown = "(set)" if secret else "(unset)" if value is None else str(value)
+        if isinstance(value, tuple) and value and not isinstance(value[0], str):
+            shown = ", ".join(endpoint.name for endpoint in value)
+        rows.append([PREFIX + name.upper(), shown, field.description or ""])
+    if as_json:
+        terminal.show_json({variable: shown for variable, shown, _ in rows})
+    else:
+        for variable, shown, meaning in rows:
+            terminal.say(f"{variable} = {shown}\n    {meaning}")
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("settings", "ok", f"read; state folder {settings.state}")
+    yield _asked("client tools", lambda: _tools(settings))
+    yield from _store(settings)
+    if settings.database_url is None:
+        said = "not configured: kajovo-dr up and demo run on the embedded sandbox hotel"
+        hint = f"set {PREFIX}DATABASE_URL to protect a real database."
+        yield Finding("database", "warn", said, hint)
+        return
+    yield _asked("database", lambda: _database(source(settings), settings))
+    target = restore_target(settings, settings.maintenance_database)
+    yield _asked("server of restores", lambda: _restores(target))
+    yield from _storage(settings)
+    yield from _application(settings)
+
+
+def _asked(name: str, question: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, "ok", question())
+    except DrError as error:
+        return Finding(name, "fail", str(error), error.hint)
+
+
+def _tools(settings: Settings) -> str:
+    folder = client_tools.find_bin(settings.pg_bin)
+    nowhere = Server({"dbname": "none"})
+    transport = client_tools.transport_for(settings.pg_bin)
+    versions = {
+        tool: client_tools.version(transport, tool, nowhere).text
+        for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+    }
+    return f"{', '.join(f'{tool} {text}' for tool, text in versions.items())} in {folder}"
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        store = open_store(settings)
+        entries = catalog.entries(store)
+    except DrError as error:
+        yield Finding("store", "fail", str(error), error.hint)
+        return
+    sound = [entry.backup for entry in entries if entry.backup is not None]
+    free = store.free_bytes()
+    said = f"{len(sound)} backups in {store.folder}, {human_bytes(free)} free"
+    largest = max((backup.manifest.size_bytes for backup in sound), default=0)
+    if free < largest * _ROOM_FOR:
+        hint = f"free some: the largest backup has {human_bytes(largest)}."
+        yield Finding("store", "warn", said, hint)
+    else:
+        yield Finding("store", "ok", said)
+    for entry in entries:
+        if entry.problem is not None:
+            yield Finding("backup", "warn", str(entry.problem), entry.problem.hint)
+    yield _recovery_point(settings, sound)
+
+
+def _recovery_point(settings: Settings, sound: list[catalog.Backup]) -> Finding:
+    hint = "take one now: kajovo-dr backup."
+    if not sound:
+        verdict = "warn" if settings.database_url is None else "fail"
+        return Finding("recovery point", verdict, "there is no backup", hint)
+    age = min(backup.age_s(datetime.now(UTC)) for backup in sound)
+    said = f"{human_duration(age)} old, the limit is {settings.rpo_hours:g} h"
+    if age > settings.rpo_hours * 3600:
+        return Finding("recovery point", "fail", said, hint)
+    late = age > settings.rpo_warn_hours * 3600
+    return Finding("recovery point", "warn" if late else "ok", said, hint if late else "")
+
+
+def _database(server: Server, settings: Settings) -> str:
+    with databases.connect(server) as session:
+        facts = databases.facts(session)
+    transport = client_tools.transport_for(settings.pg_bin)
+    client = client_tools.version(transport, "pg_dump", server)
+    client_tools.require_as_new_as("pg_dump", client, facts.server_major)
+    size = human_bytes(facts.bytes_on_disk)
+    return f"{server.shown} answers: PostgreSQL {facts.server_version}, {size}"
+
+
+def _restores(server: Server) -> str:
+    with databases.connect(server) as session:
+        facts = databases.facts(session)
+    return f"{server.address} answers: PostgreSQL {facts.server_version}"
+
+
+def _storage(settings: Settings) -> Iterator[Finding]:
+    if settings.dagster_url is None:
+        yield Finding("Dagster storage", "ok", "embedded server, started by kajovo-dr up")
+        return
+    url = settings.dagster_url.get_secret_value()
+    server = Server.from_url(url, setting=f"{PREFIX}DAGSTER_URL")
+    protected = source(settings)
+    if (server.address, server.dbname) == (protected.address, protected.dbname):
+        said = f"{server.shown} is the protected database itself"
+        hint = "give Dagster a database of its own: the history must survive what it records."
+        yield Finding("Dagster storage", "fail", said, hint)
+        return
+    yield _asked("Dagster storage", lambda: _restores(server))
+
+
+def _application(settings: Settings) -> Iterator[Finding]:
+    from kajovo_dr.recovery.readiness import wait_until_ready
+
+    for name in ("app_base_url", "migrate_dir"):
+        if not getattr(settings, name):
+            said = f"{PREFIX}{name.upper()} is not set: a recovery would stop there"
+            meaning = type(settings).model_fields[name].description
+            yield Finding("application", "warn", said, f"set it: {meaning}.")
+    if settings.app_login_path and not (settings.app_email and settings.app_password):
+        hint = f"set {PREFIX}APP_EMAIL and {PREFIX}APP_PASSWORD."
+        yield Finding("application", "warn", "no login: the smoke test would stop there", hint)
+    if settings.app_base_url:
+        once = settings.with_overrides(app_ready_attempts=1)
+        yield _asked("readiness", lambda: f"{wait_until_ready(once).url} answers that it is ready")
