@@ -26,15 +26,15 @@ _numbers = itertools.count()
 #: Tests may lose what a power cut would take; everything else is as in production.
 _FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "2GB"}
 #: What a hotel's night clerk types, and what breaks naive code.
-SMALL_DATABASE = """
+SMALL_DATABASE = r'''
     CREATE TABLE hosté (id serial PRIMARY KEY, jméno text NOT NULL, poznámka text);
     INSERT INTO hosté (jméno, poznámka)
-        SELECT 'Řehoř Šťastný ' || i, E'tab\\t, řádek\\n a 🛎️' FROM generate_series(1, 50) AS i;
+        SELECT 'Řehoř Šťastný ' || i, E'tab\t, řádek\n a 🛎️' FROM generate_series(1, 50) AS i;
     CREATE TABLE "Kniha ""přání""" (text text);
-    INSERT INTO "Kniha ""přání""" VALUES ('\\.'), ('COPY x FROM stdin;'), (NULL), ('');
+    INSERT INTO "Kniha ""přání""" VALUES ('\.'), ('COPY x FROM stdin;'), (NULL), ('');
     CREATE TABLE prázdná (id int);
     CREATE INDEX ON hosté (jméno);
-"""
+'''
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,7 +74,7 @@ def server(cluster: EmbeddedServer) -> Server:
 
 @pytest.fixture
 def new_database(server: Server) -> Iterator[Callable[[str], Server]]:
-    """Makes databases of any name; they are dropped after the test, whatever they were renamed to."""
+    """Makes databases of any name; they are dropped after the test."""
     with databases.connect(server) as session:
         before = {name for (name,) in session.execute("SELECT datname FROM pg_database")}
 

@@ -62,7 +62,7 @@ def migrate(settings: Settings, server: Server, *, progress: Progress = silent) 
     head = alembic.head()
     before = _revisions(settings, server)
     if before:
-        pass
+        alembic.require_same_database(before)
     else:
         _require_empty(settings, server)
     steps = alembic.upgrade()
