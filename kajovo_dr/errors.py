@@ -7,7 +7,7 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     ├── SettingError ─ UrlError, NotConfigured                            10–12
     ├── ServerError ── Unreachable, WrongCredentials, ClientTooOld,
     │                  ClientMissing, TargetBusy, DatabaseMissing,
-    │                  EmbeddedServerError, ServerLost                    20–27
+    │                  EmbeddedServerError, ServerLost                    20–28
     ├── StoreError ─── StoreMissing, StoreNotWritable, StoreFull,
     │                  BackupMissing, ManifestError, FormatUnknown        30–35
     ├── BackupError ── DumpFailed, DumpDamaged, DatabaseEmpty,
@@ -20,7 +20,8 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     └── DoctorFindings                                                    80
 
 Messages are lowercase, without a full stop, and say what, where and how much; the remedy is `hint`.
-Exit codes 1 (a bug), 2 (wrong usage) and 130 (Ctrl-C) are not used by any class.
+Exit codes 1 (a bug), 2 (wrong usage) and 130 (Ctrl-C) are not used by any class. A class without a
+code of its own is abstract: nobody raises it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from __future__ import annotations
 class DrError(Exception):
     """kajovo_dr failed."""
 
-    exit_code: int = 0
+    exit_code: int = 1  # of an abstract class that was raised after all: a bug, never a success
     hint: str = ""
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
@@ -65,13 +66,19 @@ class UrlError(SettingError):
 
 
 class NotConfigured(SettingError):
-    """A setting that this command needs is not set."""
+    """A setting that this command needs is not set.
+
+    Hint where it is raised: it depends on the setting.
+    """
 
     exit_code = 12
 
 
 class ServerError(DrError):
-    """A PostgreSQL server or one of its tools refused."""
+    """The PostgreSQL server refused what it was asked."""
+
+    exit_code = 28
+    hint = "mend what the server reports, then run the same command again."
 
 
 class Unreachable(ServerError):
@@ -124,6 +131,7 @@ class EmbeddedServerError(ServerError):
     """The embedded PostgreSQL server does not run."""
 
     exit_code = 26
+    hint = "read server.log in the folder that is named, mend what it says, and try again."
 
 
 class ServerLost(ServerError):
@@ -254,7 +262,10 @@ class CountsDiffer(RestoreError):
 
 
 class RolesMissing(RestoreError):
-    """Roles that own parts of the backup do not exist on the target server."""
+    """Roles that own parts of the backup do not exist on the target server.
+
+    Hint where it is raised: it names the file that creates them.
+    """
 
     exit_code = 53
 
@@ -271,7 +282,10 @@ class RecoveryError(DrError):
 
 
 class MigrationFailed(RecoveryError):
-    """The migration failed."""
+    """The migration failed.
+
+    Hint where it is raised: it depends on how far the migration came.
+    """
 
     exit_code = 60
 
@@ -317,10 +331,14 @@ class CommandMissing(DrError):
     """A configured command cannot be started."""
 
     exit_code = 71
+    hint = "install it, or mend the setting that names it: kajovo-dr doctor --settings."
 
 
 class SandboxError(DrError):
-    """The sandbox hotel does not run."""
+    """The sandbox hotel does not run.
+
+    Hint where it is raised: it names the log, or what to change.
+    """
 
     exit_code = 72
 

@@ -211,7 +211,7 @@ class Settings(BaseSettings):
         description="compression of the custom format (1: faster than none, measured)",
     )
     dump_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that pg_dump may take")
-    min_dump_bytes: int = Field(1000, ge=0, description="bytes; a smaller dump is refused")
+    min_dump_bytes: int = Field(500, ge=0, description="bytes; a smaller dump is refused")
     min_tables: int = Field(1, ge=0, description="a database with fewer tables is refused")
     max_shrink: float = Field(
         0.5,

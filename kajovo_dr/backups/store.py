@@ -30,6 +30,7 @@ from kajovo_dr.backups.manifest import (
 )
 from kajovo_dr.errors import BackupMissing, StoreFull, StoreMissing, StoreNotWritable
 from kajovo_dr.files import flush_folder, private_folder, write_private
+from kajovo_dr.progress import human_bytes
 from kajovo_dr.settings import Settings
 
 #: Where backups grow until they are published; a folder, so that no ``*.sql`` reader looks inside.
@@ -162,8 +163,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as failure:
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(folder).free
-            raise StoreFull(f"no space left in {folder}: {free} bytes free") from None
+            free = human_bytes(shutil.disk_usage(folder).free)
+            raise StoreFull(
+                f"the disk of {folder} became full; without the unfinished backup {free} are free"
+            ) from None
         if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreNotWritable(
                 f"cannot write in {folder}: {str(failure.strerror).lower()}"

@@ -121,9 +121,7 @@ class Server:
 
         scheme: ``postgresql`` for libpq, ``postgresql+DRIVER`` for SQLAlchemy.
         """
-        user, password, dbname = (
-            quote(self.params.get(key, ""), safe="") for key in ("user", "password", "dbname")
-        )
+        user, password = (quote(self.params.get(key, ""), safe="") for key in ("user", "password"))
         login = f"{user}:{password}@" if password else f"{user}@" if user else ""
         host = self.params.get("host", "")
         query = {key: value for key, value in self.params.items() if key.startswith("ssl")}
@@ -132,6 +130,11 @@ class Server:
         elif ":" in host:  # IPv6
             host = f"[{host}]"
         port = f":{self.params['port']}" if "port" in self.params else ""
+        dbname = self.params.get("dbname", "")
+        if "+" not in scheme:
+            dbname = quote(dbname, safe="")
+        elif "?" in dbname:  # SQLAlchemy decodes a query but not a database's name
+            query["dbname"], dbname = dbname, ""
         extra = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
         return f"{scheme}://{login}{host}{port}/{dbname}" + (f"?{extra}" if extra else "")
 

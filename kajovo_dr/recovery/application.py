@@ -13,7 +13,6 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -201,7 +200,6 @@ class Application:
                 # uvicorn closes a connection after an unhandled error without having said so;
                 # kept alive, it would fail the next request, which did nothing wrong
                 limits=httpx.Limits(max_keepalive_connections=0),
-                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             )
         return self._client
 

@@ -174,7 +174,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "inventory_card_items": {
         "card_id": "1 + (i - 1) %% %(cards)s",
-        "ingredient_id": "1 + i * 7 %% %(items)s",
+        "ingredient_id": "1 + i * 7919 %% %(items)s",
         "quantity_base": "10 + i %% 990",
         "quantity_pieces": "i %% 24",
         "note": _when("i %% 6 = 0", _pick("movement_note", "i / 6")),
@@ -182,7 +182,7 @@ TABLES: dict[str, dict[str, str]] = {
         "updated_at": _later(2_999),
     },
     "inventory_movements": {
-        "item_id": "1 + (1 + i %% %(card_items)s) * 7 %% %(items)s",
+        "item_id": "1 + (1 + i %% %(card_items)s) * 7919 %% %(items)s",
         "card_id": _when(_ON_CARD, _CARD),
         "card_item_id": _when(_ON_CARD, "1 + i %% %(card_items)s"),
         "movement_type": f"CASE WHEN {_ON_CARD} THEN {_one(_CARD, 'out', 'in')} ELSE 'adjust' END",

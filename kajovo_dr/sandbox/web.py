@@ -96,7 +96,7 @@ async def failures(request: Request, call_next: RequestResponseEndpoint) -> Resp
     """
     try:
         return await call_next(request)
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged, and answered as the hotel does
         _log.exception("%s %s failed", request.method, request.url.path)
         return PlainTextResponse("Internal Server Error", 500)
 

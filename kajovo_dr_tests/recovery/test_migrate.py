@@ -227,6 +227,17 @@ def test_a_command_that_looks_at_another_database_is_stopped_before_it_upgrades_
     execute(server, "DROP SCHEMA library")  # made by its env.py; it would fail if it held a table
 
 
+def test_an_upgrade_that_did_not_reach_the_database_is_no_success(
+    settings: Settings, database: Server, server: Server
+) -> None:
+    # nothing is restored in the server's own database, so that no revision tells them apart before
+    env = {"LIBRARY_DSN": database.sqlalchemy_url()}
+    failed = failure(settings.with_overrides(migrate_env=env), server)
+    assert "after the upgrade the database is at no revision, the code at second_isbn" in str(
+        failed
+    )
+
+
 @pytest.mark.parametrize("spelling", ["{sqlalchemy_url}", "{password}", "{user}:{password}@"])
 def test_the_password_is_never_told_even_when_alembic_prints_it(
     settings: Settings,

@@ -258,7 +258,7 @@ def test_every_request_with_a_session_moves_its_last_seen(
 def test_a_logged_out_session_is_dead_even_if_the_cookie_lives(admin: httpx.Client) -> None:
     cookie = {"cookie": f"kajovo_session={admin.cookies['kajovo_session']}"}
     assert admin.post("/api/auth/admin/logout").json() == {"ok": True}
-    assert httpx.get(f"{admin.base_url}api/auth/me", headers=cookie).status_code == 401
+    assert httpx.get(admin.base_url.join("/api/auth/me"), headers=cookie).status_code == 401
 
 
 def test_a_portal_session_reads_only_what_its_role_may(shared_hotel: Hotel) -> None:

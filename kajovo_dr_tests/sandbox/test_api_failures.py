@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.sandbox import schema
@@ -13,12 +12,13 @@ from kajovo_dr_tests.sandbox.conftest import ROWS, Hotel, login
 _BAD_ROWS = {
     "issues": "UPDATE issues SET title = 'ab' WHERE id = 7",
     "breakfast": "UPDATE breakfast_orders SET guest_count = 21 WHERE id = 7",
-    "inventory": "UPDATE inventory_items SET unit = 'KG' WHERE id = 7",
     "reports": "UPDATE reports SET status = 'OPEN' WHERE id = 7",
     "lost-found": "UPDATE lost_found_items SET description = 'ab' WHERE status = 'new'",
     "users": "UPDATE portal_user_roles SET role = '├║dr┼żba' WHERE role = 'údržba'",
     "inventory/movements": "ALTER TABLE inventory_movements DROP COLUMN document_reference",
     "inventory/cards": "UPDATE inventory_cards SET card_type = 'IN' WHERE id = 1",
+    # last of its three: the unit shows in the movements too
+    "inventory": "UPDATE inventory_items SET unit = 'KG' WHERE id = 7",
     "admin/settings/smtp": "ALTER TABLE portal_smtp_settings DROP COLUMN from_email",
 }
 
@@ -46,12 +46,8 @@ def test_three_wrong_passwords_lock_the_account_until_the_right_one(hotel: Hotel
         assert answers[3].json() == {"detail": "Account locked"}
         assert login(client).status_code == 200
         assert login(client, password="špatně").status_code == 401
-
-
-def test_lockout_rows_are_written_for_unknown_names_too(hotel: Hotel) -> None:
-    with hotel.client(logged_in=False) as client:
-        codes = [login(client, "nikdo@hotel.example").status_code for _ in range(4)]
-    assert codes == [401, 401, 401, 423]
+        unknown = [login(client, "nikdo@hotel.example").status_code for _ in range(4)]
+        assert unknown == [401, 401, 401, 423]
 
 
 def test_photos_without_their_file_or_outside_the_root_are_404(hotel: Hotel) -> None:
@@ -103,10 +99,10 @@ def test_after_its_sessions_were_ended_the_first_request_fails_and_the_next_succ
         assert [stranger.get("/ready").status_code for _ in range(2)] == [503, 200]
 
 
-@pytest.mark.parametrize("tables", ["issues", "reports"])
-def test_a_dropped_table_is_a_500_while_ready_stays_200(hotel: Hotel, tables: str) -> None:
+def test_a_dropped_table_is_a_500_while_ready_stays_200(hotel: Hotel) -> None:
     with hotel.client() as client:
-        hotel.sql(f"DROP TABLE {tables} CASCADE")
-        assert server_error(client.get(f"/api/v1/{tables}"))
+        for table in ("issues", "reports"):
+            hotel.sql(f"DROP TABLE {table} CASCADE")
+            assert server_error(client.get(f"/api/v1/{table}"))
         assert client.get("/ready").status_code == 200
         assert client.get("/api/v1/inventory").status_code == 200
