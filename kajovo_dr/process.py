@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from kajovo_dr.errors import CommandMissing, ToolTimeout
 CHUNK = 1 << 20
 #: Bytes of standard error kept: the end, where tools put the reason.
 ERROR_TAIL = 16_384
+#: Lines of standard error that an error message quotes.
+_LINES_TOLD = 3
+_NAMES_AN_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC|error):")
 WINDOWS = sys.platform == "win32"
 #: A started server.
 Running = subprocess.Popen[bytes]
@@ -41,16 +45,16 @@ class Completed:
 
     @property
     def reason(self) -> str:
-        """One line for an error message: how it ended and the last lines of its standard error."""
-        how = (
-            f"killed by signal {-self.returncode}"
-            if self.returncode < 0
-            else f"exit code {self.returncode}"
-        )
+        """One line for an error message: how it ended, and its lines that name an error.
+
+        Other lines only when there is none: tools repeat rows of data in them.
+        """
+        code = self.returncode
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return f"{Path(self.argv[0]).stem}: {how}" + (
-            f": {' | '.join(lines[-3:])}" if lines else ""
-        )
+        named = [line for line in lines if _NAMES_AN_ERROR.search(line)]
+        told = named[:_LINES_TOLD] or lines[-_LINES_TOLD:]
+        return f"{Path(self.argv[0]).stem}: {how}" + (f": {' | '.join(told)}" if told else "")
 
 
 def run(
