@@ -72,7 +72,7 @@ def restored_database(
             RecoveryJournal.begin(
                 settings.state,
                 RecoveryRecord(
-                    id=context.run_id,
+                    id=context.run.run_id,
                     incident_at=before,
                     started_at=datetime.now(UTC),
                     who=config.who,
@@ -239,7 +239,7 @@ def _incident_at(config: RestoreConfig) -> datetime:
 
 
 def _journal(context: dg.AssetExecutionContext, settings: Settings) -> RecoveryJournal | None:
-    return RecoveryJournal.open(settings.state, context.run_id, settings)
+    return RecoveryJournal.open(settings.state, context.run.run_id, settings)
 
 
 @contextmanager

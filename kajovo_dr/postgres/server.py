@@ -35,6 +35,8 @@ _VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "application_name": "PGAPPNAME",
 }
+#: What a URL's query leaves out: its other parts, and what we say of ourselves only.
+_NOT_IN_QUERY = {"host", "port", "user", "password", "dbname", "connect_timeout", "application_name"}
 #: Bytes of an identifier; PostgreSQL would silently cut a longer one.
 _LONGEST_NAME = 63
 _SCHEMES = ("postgresql://", "postgres://")
@@ -55,7 +57,7 @@ class Server:
         Raises `UrlError`, whose message never repeats the text: a mistyped URL is mostly password.
         """
         head, separator, rest = url.strip().partition("://")
-        if separator:
+        if separator and "=" not in head:  # else the :// lies in a value of key=value text
             url = f"{head.split('+')[0]}://{rest}"
             _refuse_unescaped(url, rest, setting)
         try:
@@ -124,7 +126,7 @@ class Server:
         user, password = (quote(self.params.get(key, ""), safe="") for key in ("user", "password"))
         login = f"{user}:{password}@" if password else f"{user}@" if user else ""
         host = self.params.get("host", "")
-        query = {key: value for key, value in self.params.items() if key.startswith("ssl")}
+        query = {key: value for key, value in self.params.items() if key not in _NOT_IN_QUERY}
         if host.startswith("/"):  # a folder of Unix sockets
             query["host"], host = host, ""
         elif ":" in host:  # IPv6

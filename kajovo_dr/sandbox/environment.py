@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from kajovo_dr.errors import SettingError
 from kajovo_dr.postgres.server import Server
 
@@ -38,17 +41,24 @@ class ApiSettings:
         if missing := [PREFIX + name for name, value in values.items() if not value]:
             raise SettingError(f"the sandbox hotel's API needs {', '.join(missing)}")
         return cls(
-            database=Server.from_url(
-                values["DATABASE_URL"],
-                setting=PREFIX + "DATABASE_URL",
-                connect_timeout=_CONNECT_TIMEOUT_S,
-            ),
+            database=_database(values["DATABASE_URL"]),
             admin_email=values["ADMIN_EMAIL"],
             admin_password=values["ADMIN_PASSWORD"],
             media_root=Path(values["MEDIA_ROOT"]),
             trusted_hosts=_hosts(environment.get(PREFIX + "TRUSTED_HOSTS") or _HOSTS),
             production=environment.get(PREFIX + "ENVIRONMENT") == "production",
         )
+
+
+def _database(text: str) -> Server:
+    """SQLAlchemy's reading of the URL, not libpq's: they differ in the database's name."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise SettingError(f"{PREFIX}DATABASE_URL is not a database URL") from None
+    named = url.translate_connect_args(username="user", database="dbname")
+    params = {"connect_timeout": _CONNECT_TIMEOUT_S, **named, **url.query}
+    return Server({name: str(value) for name, value in params.items()})
 
 
 def _hosts(text: str) -> tuple[str, ...]:

@@ -73,12 +73,12 @@ def hotel(database: Server, tmp_path: Path) -> Iterator[Hotel]:
 @pytest.fixture(scope="session")
 def shared_hotel(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotel]:
     """One hotel for all tests that leave it as it was."""
-    execute(server, "DROP DATABASE IF EXISTS sandbox_shared_hotel WITH (FORCE)")
-    execute(server, "CREATE DATABASE sandbox_shared_hotel")
-    database = server.database("sandbox_shared_hotel")
+    execute(server, 'DROP DATABASE IF EXISTS "sdílený 100% hotel" WITH (FORCE)')
+    execute(server, 'CREATE DATABASE "sdílený 100% hotel"')
+    database = server.database("sdílený 100% hotel")
     with running(database, tmp_path_factory.mktemp("hotel")) as shared:
         yield shared
-    execute(server, "DROP DATABASE sandbox_shared_hotel WITH (FORCE)")
+    execute(server, 'DROP DATABASE "sdílený 100% hotel" WITH (FORCE)')
 
 
 @pytest.fixture

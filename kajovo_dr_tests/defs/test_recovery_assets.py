@@ -1,0 +1,237 @@
+"""The recovery as Dagster runs it, on the whole sandbox: one hotel for this module."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from kajovo_dr.backups import catalog
+from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.store import open_store
+from kajovo_dr.backups.take import take
+from kajovo_dr.postgres import databases
+from kajovo_dr.postgres.server import Server, source
+from kajovo_dr.recovery.incident_log import IncidentLog
+from kajovo_dr.recovery.record import IncidentEntry
+from kajovo_dr.sandbox import stack
+from kajovo_dr.sandbox.schema import HEAD_REVISION, OLD_REVISION
+from kajovo_dr.settings import Settings
+from kajovo_dr_tests.conftest import new_folder
+from kajovo_dr_tests.defs.conftest import Run, checks_of, failure_of, materialized
+
+RIVER = [
+    "restored_database",
+    "migrated_schema",
+    "api_readiness",
+    "smoke_report",
+    "incident_log_entry",
+]
+FORM = {"who": "Noční směna", "database": "kajovo_hotel"}
+
+
+@pytest.fixture(scope="module")
+def hotel() -> Iterator[Settings]:
+    """The sandbox stack: servers, database, API; its settings are in the environment."""
+    folder = new_folder()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KAJOVO_DR_STATE", str(folder / "state"))
+            patch.setenv("KAJOVO_DR_APP_READY_PAUSE_S", "0.1")
+            fresh = stack.Fresh(300, OLD_REVISION)
+            with stack.whole(Settings.load(), fresh=fresh) as settings:
+                yield settings
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def backup(hotel: Settings) -> Backup:
+    """The hotel's backup, at the older revision."""
+    return take(hotel, source(hotel), reason="test").backup
+
+
+@pytest.fixture
+def disaster(hotel: Settings, backup: Backup) -> Server:
+    """The hotel's database is gone; its address."""
+    lost = source(hotel)
+    with databases.connect(lost.database("postgres")) as session:
+        databases.drop(session, lost.dbname)
+    return lost
+
+
+def entry_of(settings: Settings, result: dg.ExecuteInProcessResult) -> IncidentEntry:
+    (entry,) = (entry for entry in IncidentLog(settings.state).read() if entry.id == result.run_id)
+    return entry
+
+
+def test_a_lost_database_comes_back_migrated_tested_and_logged(
+    hotel: Settings, disaster: Server, backup: Backup, run: Run
+) -> None:
+    result = run("incident_recovery_job", FORM | {"note": "disk | vyhořel"})
+    assert result.success
+    assert materialized(result) == RIVER
+    assert checks_of(result) == {
+        "api_ready": True,
+        "smoke_breakfast": True,
+        "smoke_lost_found": True,
+        "smoke_issues": True,
+        "smoke_inventory": True,
+        "smoke_reports": True,
+        "smoke_extras": True,
+        "within_rto": True,
+    }
+    with databases.connect(disaster) as session:
+        version = session.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert version == [(HEAD_REVISION,)]
+    entry = entry_of(hotel, result)
+    assert entry.succeeded
+    assert entry.who == "Noční směna"
+    assert entry.backup == backup.name
+    assert entry.data_lost_s is not None
+    assert [phase.name for phase in entry.phases] == ["restore", "migrate", "readiness", "smoke"]
+    assert entry.rto_verdict == "pass"
+    assert entry.smoke is not None
+    assert entry.smoke.ok
+    assert "disk \\| vyhořel" in IncidentLog(hotel.state).page.read_text(encoding="utf-8")
+
+
+def test_one_broken_module_fails_the_run_its_check_and_the_incident(
+    hotel: Settings, disaster: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("restore_job", {"database": disaster.dbname}).success
+    assert run("migration_job", {"database": disaster.dbname}).success
+    with databases.connect(disaster) as session:
+        session.execute("UPDATE inventory_items SET unit = 'KG' WHERE id = 1")
+    result = run("smoke_job", {"database": disaster.dbname})
+    assert "inventory" in failure_of(result)
+    checks = checks_of(result)
+    assert not checks["smoke_inventory"]
+    assert checks["smoke_breakfast"]
+    assert checks["smoke_reports"]
+    assert materialized(result) == ["api_readiness"]
+
+
+def test_a_failed_smoke_test_is_in_the_incident_log(
+    hotel: Settings, disaster: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the restored data is sound, so the question is made wrong
+    modules = [module.model_dump() for module in hotel.app_modules]
+    modules[4]["count_sql"] = "SELECT 999999"
+    monkeypatch.setenv("KAJOVO_DR_APP_MODULES", dg.serialize_value(modules))
+    result = run("incident_recovery_job", FORM)
+    assert "999999" in failure_of(result)
+    assert materialized(result) == RIVER[:3]
+    entry = entry_of(hotel, result)
+    assert not entry.succeeded
+    assert entry.failed_phase == "smoke"
+    assert entry.smoke is not None
+    assert [failed.name for failed in entry.smoke.failures] == ["reports"]
+
+
+def test_an_application_that_stays_down_is_logged_as_the_phase_that_failed(
+    hotel: Settings, disaster: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAJOVO_DR_APP_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KAJOVO_DR_APP_READY_ATTEMPTS", "2")
+    result = run("incident_recovery_job", FORM)
+    assert "hint:" in failure_of(result)
+    assert checks_of(result) == {"api_ready": False}
+    assert materialized(result) == RIVER[:2]
+    assert entry_of(hotel, result).failed_phase == "readiness"
+
+
+def test_no_backup_before_the_incident_is_logged_too(
+    hotel: Settings, disaster: Server, backup: Backup, run: Run
+) -> None:
+    before = backup.manifest.created_at - timedelta(seconds=1)
+    result = run("incident_recovery_job", FORM | {"incident_time": before.isoformat()})
+    assert "no valid backup of 'kajovo_hotel' before" in failure_of(result)
+    assert materialized(result) == []
+    entry = entry_of(hotel, result)
+    assert entry.failed_phase == "restore"
+    assert entry.backup is None
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (FORM | {"incident_time": "včera"}, "not a moment with an offset"),
+        (FORM | {"incident_time": "2026-11-23 03:10"}, "not a moment with an offset"),
+        (FORM | {"database": "x" * 64}, "cannot name a database"),
+        (FORM | {"database": ""}, "cannot name a database"),
+        (FORM | {"backup": "../../etc/passwd"}, "no backup '../../etc/passwd'"),
+    ],
+)
+def test_bad_words_in_the_form_are_told_and_change_nothing(
+    hotel: Settings, disaster: Server, run: Run, form: dict[str, str], said: str
+) -> None:
+    assert said in failure_of(run("incident_recovery_job", form))
+    with databases.connect(disaster.database("postgres")) as session:
+        assert not databases.exists(session, disaster.dbname)
+
+
+def test_an_incident_in_the_future_is_refused(hotel: Settings, disaster: Server, run: Run) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    form = FORM | {"incident_time": later}
+    assert "lies in the future" in failure_of(run("incident_recovery_job", form))
+
+
+@pytest.mark.parametrize("form", [{}, {"database": "x"}, FORM | {"wohin": "x"}, FORM | {"who": 7}])
+def test_a_form_that_is_not_filled_in_right_starts_no_run(
+    run: Run, form: dict[str, object], instance: dg.DagsterInstance
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        run("incident_recovery_job", form)
+
+
+def test_a_restore_over_a_living_database_is_refused(
+    hotel: Settings, disaster: Server, run: Run
+) -> None:
+    assert run("restore_job", {"database": disaster.dbname}).success
+    with databases.connect(disaster) as session:
+        before = databases.row_counts(session)
+    told = failure_of(run("restore_job", {"database": disaster.dbname}))
+    assert "is not empty" in told
+    assert "hint:" in told
+    with databases.connect(disaster) as session:
+        assert databases.row_counts(session) == before
+
+
+def test_a_named_backup_is_used_whatever_its_age(
+    hotel: Settings, disaster: Server, backup: Backup, run: Run
+) -> None:
+    assert run("restore_job", {"database": disaster.dbname}).success
+    newer = take(hotel, disaster, reason="newer").backup
+    with databases.connect(disaster.database("postgres")) as session:
+        databases.drop(session, disaster.dbname)
+    result = run("restore_job", {"database": disaster.dbname, "backup": backup.name})
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["backup"].value == backup.name
+    assert newer in catalog.backups(open_store(hotel))
+
+
+def test_the_log_entry_alone_has_nothing_to_log(hotel: Settings, run: Run) -> None:
+    from kajovo_dr.definitions import defs
+
+    result = dg.materialize(
+        [defs.get_assets_def("incident_log_entry")],
+        resources=defs.resources,
+        raise_on_error=False,
+    )
+    assert "this run is no recovery" in failure_of(result)
+
+
+def test_no_event_of_a_recovery_holds_a_password(
+    hotel: Settings, disaster: Server, run: Run, instance: dg.DagsterInstance
+) -> None:
+    result = run("incident_recovery_job", FORM)
+    told = "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert "restored_database" in told
+    assert disaster.params["password"] not in told
+    assert hotel.need("app_password") not in told
+    for path in hotel.state.rglob("*.json*"):
+        assert disaster.params["password"] not in path.read_text(encoding="utf-8")
