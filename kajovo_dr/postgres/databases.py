@@ -40,6 +40,15 @@ _LOCALE_OPTIONS = (
     "ICU_LOCALE",
     "BUILTIN_LOCALE",
 )
+#: How servers refuse a locale: unknown, wrong kind, an older version, a build without ICU.
+_LOCALE_REFUSED = (
+    pg.FeatureNotSupported,
+    pg.InvalidObjectDefinition,
+    pg.InvalidParameterValue,
+    pg.SyntaxError,
+    pg.UndefinedObject,
+    pg.WrongObjectType,
+)
 
 
 @dataclass(frozen=True)
@@ -55,25 +64,29 @@ class DatabaseFacts:
 @contextmanager
 def connect(server: Server, *, autocommit: bool = True) -> Iterator[Connection]:
     """A session; every psycopg error that leaves the block becomes one of ours."""
+    connected = False
     try:
         with psycopg.connect(server.conninfo(), autocommit=autocommit) as connection:
+            connected = True
             yield connection
     except psycopg.Error as failure:
-        raise translated(failure, server) from None
+        raise _translated(failure, server, connected=connected) from None
 
 
-def translated(failure: psycopg.Error, server: Server) -> DrError:
+def _translated(failure: psycopg.Error, server: Server, *, connected: bool) -> DrError:
     """Our error for psycopg's, by SQLSTATE where there is one, else by libpq's words."""
     text = " ".join(str(failure).split())
     if isinstance(failure, pg.InvalidCatalogName) or f'database "{server.dbname}" does not' in text:
         return DatabaseMissing(f"database {server.dbname!r} does not exist: {server.shown}")
     if isinstance(failure, pg.InvalidAuthorizationSpecification) or "authentication failed" in text:
         return WrongCredentials(f"the server refused user {server.user!r}: {server.shown}")
-    if isinstance(failure, pg.AdminShutdown | pg.CrashShutdown) or "closed the connection" in text:
+    if isinstance(failure, pg.AdminShutdown | pg.CrashShutdown):
         return ServerLost(f"the connection to {server.shown} broke: {text}")
     if isinstance(failure, pg.CannotConnectNow):
         return Unreachable(f"the server is starting or stopping: {server.shown}")
     if failure.sqlstate is None and isinstance(failure, psycopg.OperationalError):
+        if connected:
+            return ServerLost(f"the connection to {server.shown} broke: {text}")
         return Unreachable(f"no answer from {server.shown}: {text}")
     return ServerError(f"{server.shown}: {text}")
 
@@ -192,9 +205,10 @@ def create(connection: Connection, name: str, locale: Mapping[str, str]) -> None
             f"user {connection.info.user!r} may not create databases",
             hint="let an administrator create it empty, or grant CREATEDB, and run this again.",
         ) from None
-    except (pg.WrongObjectType, pg.InvalidParameterValue) as refused:
+    except _LOCALE_REFUSED as refused:
+        said = " ".join(str(refused).split())
         raise ServerError(
-            f"this server cannot create {name!r} with the backup's locale: {refused}",
+            f"this server cannot create {name!r} with the backup's locale: {said}",
             hint="create the database empty, with a locale this server has, and run this again.",
         ) from None
 

@@ -36,7 +36,9 @@ _VARIABLES = {
     "application_name": "PGAPPNAME",
 }
 #: What a URL's query leaves out: its other parts, and what we say of ourselves only.
-_NOT_IN_QUERY = {"host", "port", "user", "password", "dbname", "connect_timeout", "application_name"}
+_NOT_IN_QUERY = frozenset(
+    ("host", "port", "user", "password", "dbname", "connect_timeout", "application_name")
+)
 #: Bytes of an identifier; PostgreSQL would silently cut a longer one.
 _LONGEST_NAME = 63
 _SCHEMES = ("postgresql://", "postgres://")
