@@ -17,9 +17,18 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -55,7 +64,9 @@ class Endpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="name in the report")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_]{1,60}$", description="name in the report and of the check"
+    )
     paths: tuple[str, ...] = Field(description="GET paths; their lists are counted together")
     count_sql: str = Field("", description="query of one number that the lists must add up to")
     params_sql: str = Field(
@@ -220,7 +231,9 @@ class Settings(BaseSettings):
         description="a dump below this part of the previous ones' median is refused; 0: never",
     )
     backup_cron: str = Field(
-        "0 */6 * * *", description="schedule of the backup, in the time zone below"
+        "0 */6 * * *",
+        pattern=r"^\S+( \S+){4}$",
+        description="schedule of the backup (cron, five fields), in the time zone below",
     )
     timezone: str = Field("Europe/Prague", description="time zone of days, schedules and reports")
     first_day: date = Field(
@@ -317,6 +330,31 @@ class Settings(BaseSettings):
         1800, gt=0, description="seconds that one Alembic command may take"
     )
 
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone, such as Europe/Prague") from None
+        return value
+
+    @field_validator("app_modules", "app_extras")
+    @classmethod
+    def _distinct_names(cls, value: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        if len({endpoint.name for endpoint in value}) != len(value):
+            raise ValueError("two endpoints have the same name")
+        return value
+
+    @model_validator(mode="after")
+    def _warnings_come_first(self) -> Self:
+        for warn, limit in (("rpo_warn_hours", "rpo_hours"), ("rto_warn_minutes", "rto_minutes")):
+            if getattr(self, warn) >= getattr(self, limit):
+                raise ValueError(
+                    f"{PREFIX}{warn.upper()} must be less than {PREFIX}{limit.upper()}"
+                )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -405,6 +443,9 @@ def _unknown(name: str, kind: str, known: list[str]) -> SettingError:
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
+    said = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:  # about several settings, which the message names
+        return said
     name, *inner = (str(part) for part in error["loc"])
     where = PREFIX + name.upper() + "".join(f".{part}" for part in inner)
-    return f"{where}: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}"
+    return f"{where}: {said[:1].lower()}{said[1:]}"

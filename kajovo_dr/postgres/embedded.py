@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from kajovo_dr import process
 from kajovo_dr.errors import EmbeddedServerError
-from kajovo_dr.files import write_private
+from kajovo_dr.files import replace_atomically, write_private
 from kajovo_dr.postgres.client_tools import find_bin
 from kajovo_dr.postgres.server import Server
 
@@ -155,6 +155,8 @@ class EmbeddedServer:
     def _initialise(self, bin_dir: Path) -> None:
         """Make a new cluster beside and rename it, so that a killed initdb leaves no half one."""
         password = secrets.token_urlsafe(24)
+        for half in self.folder.glob("new-*"):  # we hold the lock: their owner was killed
+            shutil.rmtree(half, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="new-", dir=self.folder))
         try:
             data, password_file = new / "data", new / "password"
@@ -181,7 +183,8 @@ class EmbeddedServer:
             )
             if done.returncode != 0:
                 raise EmbeddedServerError(f"no new cluster in {self.folder}: {done.reason}")
-            write_private(self._password, password.encode())
+            # a password may lie here of a start that was killed before the rename
+            replace_atomically(self._password, password.encode())
             data.rename(self._data)
         finally:
             shutil.rmtree(new, ignore_errors=True)
