@@ -91,7 +91,7 @@ def run(
 
     def expire() -> None:
         expired.set()
-        process.kill()
+        _kill(process)
 
     watchdog = threading.Timer(timeout, expire)
     watchdog.daemon = True
@@ -105,7 +105,7 @@ def run(
         _read(process.stdout, stdout or collected.append)
         process.wait()
     except BaseException:
-        process.kill()
+        _kill(process)
         process.wait()
         raise
     finally:
@@ -152,7 +152,7 @@ def stop(process: Running, *, timeout: float, sig: int = signal.SIGINT) -> None:
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill(process)
             process.wait()
 
 
@@ -190,11 +190,13 @@ def _popen(words: tuple[str, ...], *, run_as: str | None, **options: Any) -> Run
         options["start_new_session"] = True
     try:
         return subprocess.Popen(words, **options)
-    except FileNotFoundError as missing:
-        what = options.get("cwd") if missing.filename == str(options.get("cwd")) else words[0]
-        raise CommandMissing(f"cannot start {words[0]}: {what} not found") from None
-    except (PermissionError, NotADirectoryError) as refused:
-        raise CommandMissing(f"cannot start {words[0]}: {refused.strerror}") from None
+    except OSError as refused:  # missing, forbidden, built for another machine, no memory, ...
+        why, folder = refused.strerror, options.get("cwd")
+        if folder is not None and not folder.is_dir():  # each platform reports this differently
+            why = f"{folder} not found"
+        elif isinstance(refused, FileNotFoundError):
+            why = f"{words[0]} not found"
+        raise CommandMissing(f"cannot start {words[0]}: {why}") from None
 
 
 def _private(path: str, flags: int) -> int:
@@ -227,16 +229,35 @@ def _feed(process: Running, chunks: Iterable[bytes], failures: list[BaseExceptio
     assert process.stdin is not None
     try:
         for chunk in chunks:
-            process.stdin.write(chunk)
-        process.stdin.flush()
-    except BrokenPipeError:
-        pass  # the tool ended early; its exit code and standard error say why
+            if not _written(process.stdin, chunk):
+                break
     except BaseException as failure:  # noqa: BLE001 - re-raised in the calling thread
         failures.append(failure)
-        process.kill()
+        _kill(process)
     finally:
         with contextlib.suppress(OSError):
             process.stdin.close()
+
+
+def _written(stream: IO[bytes], chunk: bytes) -> bool:
+    """False when the tool ended early: its exit code and standard error say why."""
+    try:
+        stream.write(chunk)
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _kill(process: Running) -> None:
+    """Kill a child and, on POSIX, all that it started: they hold its streams, and one that reads
+    its input must not outlive it and take the broken input for a whole one.
+    """
+    if WINDOWS:
+        process.kill()
+    elif process.returncode is None:  # not reaped yet, so its group cannot be somebody else's
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _close(process: Running) -> None:

@@ -26,7 +26,7 @@ def percent(done: int, total: int | None) -> str:
 def human_bytes(count: float) -> str:
     """``0 B``, ``1.5 kB``, ``320.0 MB``: decimal units, one digit after the point."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < (999.5 if unit == "B" else 999.95):  # else it would round up to 1000
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"

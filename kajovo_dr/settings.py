@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -381,8 +382,11 @@ class Settings(BaseSettings):
         except ValidationError as invalid:
             raise SettingError("; ".join(_complaint(error) for error in invalid.errors())) from None
         except SettingsError as invalid:
+            # its words name pydantic's parts; ours are the variable and the form
+            named = re.search(r'field "(\w+)"', str(invalid))
+            variable = PREFIX + (named[1].upper() if named else "*")
             raise SettingError(
-                f"{invalid}",
+                f"{variable} is not JSON",
                 hint="lists and tables are written as JSON in a variable, or in the TOML file.",
             ) from None
 
