@@ -222,6 +222,9 @@ class Settings(BaseSettings):
         le=19,
         description="compression of the custom format (1: faster than none, measured)",
     )
+    lock_timeout_s: int = Field(
+        60, ge=1, description="seconds that a backup waits for a locked table before it fails"
+    )
     dump_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that pg_dump may take")
     min_dump_bytes: int = Field(500, ge=0, description="bytes; a smaller dump is refused")
     min_tables: int = Field(1, ge=0, description="a database with fewer tables is refused")

@@ -7,21 +7,19 @@ Belongs here: the order of the steps and the verdicts on a fresh dump. Not here:
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import queue
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 from kajovo_dr import __version__
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.hashing_writer import HashingWriter
 from kajovo_dr.backups.inspect import Inspection, inspect
-from kajovo_dr.backups.manifest import ROLES_SUFFIX, Manifest, Table
+from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest, Table
 from kajovo_dr.backups.store import Incoming, Store, open_store, sidecar
 from kajovo_dr.errors import (
     BackupError,
@@ -32,15 +30,12 @@ from kajovo_dr.errors import (
     SizeCollapsed,
     StoreFull,
 )
-from kajovo_dr.files import open_private
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.progress import Progress, human_bytes, silent
 from kajovo_dr.settings import Settings
 
-#: Chunks (of at most 1 MiB) that may wait for the hashing thread: it is faster than pg_dump.
-_QUEUE = 8
 #: Seconds for pg_dumpall of the roles, which reads a few catalog rows.
 _ROLES_TIMEOUT_S = 300
 #: A new dump needs about as much space as the last one; a tenth more is asked for before it starts.
@@ -77,11 +72,11 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class _Dump:
-    """What the dump's session saw: all of it on one snapshot."""
+class _Snapshot:
+    """What our session saw: all of it on the snapshot of this id, which pg_dump reads too."""
 
-    snapshot_at: datetime
-    snapshot: str
+    at: datetime
+    id: str
     facts: databases.DatabaseFacts
     counts: dict[tuple[str, str], int]
     roles: list[str]
@@ -109,38 +104,17 @@ def take(
     client = client_tools.version(transport, "pg_dump", server)
     with (
         databases.mutex(server, settings.maintenance_database),
-        _snapshot(server, settings.min_tables, client, progress) as dump,
-        store.incoming(_target_key(server), kind, dump.snapshot_at) as incoming,
+        _snapshot(settings, server, client, progress) as snapshot,
+        store.incoming(_target_key(server), kind, snapshot.at) as incoming,
     ):
-        sha256, seconds = _dump(settings, transport, server, dump, incoming, usual, progress)
-        roles_sha256 = _roles(transport, server, incoming)
-        facts = dump.facts
-        manifest = Manifest(
-            created_at=dump.snapshot_at,
-            database=server.dbname,
-            user=server.user,
-            backup_file=incoming.name,
-            sha256=sha256,
-            size_bytes=incoming.dump_file.stat().st_size,
-            host=platform.node(),
-            kind=kind,
-            server=server.address,
-            server_version=facts.server_version,
-            client_version=client.text,
-            database_bytes=facts.bytes_on_disk,
-            locale=dict(facts.locale),
-            tables=tuple(
-                Table(schema=schema, name=name, rows=rows)
-                for (schema, name), rows in dump.counts.items()
-            ),
-            roles=tuple(dump.roles),
-            roles_sha256=roles_sha256,
-            lines=0,
-            seconds=round(seconds, 3),
-            reason=reason,
-            shrink_accepted=accept_shrink,
-            written_by=f"kajovo_dr {__version__}",
-        )
+        written = _dump(settings, transport, server, snapshot, incoming, usual, progress)
+        written |= {
+            "roles_sha256": _roles(transport, server, incoming),
+            "client_version": client.text,
+            "reason": reason,
+            "shrink_accepted": accept_shrink,
+        }
+        manifest = _manifest(server, kind, snapshot, incoming, written)
         found = inspect(
             incoming.dump_file,
             kind,
@@ -159,43 +133,44 @@ def take(
 
 @contextmanager
 def _snapshot(
-    server: Server, min_tables: int, client: client_tools.ToolVersion, progress: Progress
-) -> Iterator[_Dump]:
+    settings: Settings, server: Server, client: client_tools.ToolVersion, progress: Progress
+) -> Iterator[_Snapshot]:
     """Hold one read-only transaction open while pg_dump reads the same snapshot beside it."""
     progress("count rows", 0, None)
     with databases.connect(server, autocommit=False) as connection:
         # our clock and before the snapshot: the moment must never look newer than the data
         snapshot_at = datetime.now(UTC)
-        snapshot = databases.export_snapshot(connection)
+        snapshot = databases.export_snapshot(connection, lock_timeout_s=settings.lock_timeout_s)
         facts = databases.facts(connection)
         client_tools.require_as_new_as("pg_dump", client, facts.server_major)
         counts = databases.row_counts(connection)
-        if len(counts) < min_tables:
+        if len(counts) < settings.min_tables:
             raise DatabaseEmpty(
-                f"{server.shown} has {len(counts)} tables, at least {min_tables} are expected"
+                f"{server.shown} has {len(counts)} tables, {settings.min_tables} are expected"
             )
         roles = databases.roles_needed(connection)
-        yield _Dump(snapshot_at, snapshot, facts, counts, roles)
+        yield _Snapshot(snapshot_at, snapshot, facts, counts, roles)
 
 
 def _dump(
     settings: Settings,
     transport: Transport,
     server: Server,
-    dump: _Dump,
+    snapshot: _Snapshot,
     incoming: Incoming,
     usual: float | None,
     progress: Progress,
-) -> tuple[str, float]:
-    """Write the dump file; its sha256, taken from the stream, and pg_dump's seconds."""
+) -> dict[str, Any]:
+    """Write the dump file; what the manifest says of it, the sha256 taken from the stream."""
     arguments = client_tools.dump_arguments(
         custom=settings.backup_format == "custom",
         zstd_level=settings.zstd_level,
-        snapshot=dump.snapshot,
+        snapshot=snapshot.id,
+        lock_timeout_s=settings.lock_timeout_s,
     )
     expected = int(usual) if usual else None
     begun = time.monotonic()
-    with _HashingWriter(incoming.dump_file) as writer:
+    with HashingWriter(incoming.dump_file) as writer:
 
         def sink(chunk: bytes) -> None:
             writer.write(chunk)
@@ -206,19 +181,47 @@ def _dump(
         )
     if done.returncode != 0:
         raise DumpFailed(f"{server.shown}: {done.reason}")
-    return writer.sha256, time.monotonic() - begun
+    seconds = round(time.monotonic() - begun, 3)
+    return {"sha256": writer.sha256, "size_bytes": writer.size, "seconds": seconds}
 
 
 def _roles(transport: Transport, server: Server, incoming: Incoming) -> str:
     """Write the file of roles beside the dump file; its sha256."""
     arguments = client_tools.roles_arguments()
-    with _HashingWriter(sidecar(incoming.dump_file, ROLES_SUFFIX)) as writer:
+    with HashingWriter(sidecar(incoming.dump_file, ROLES_SUFFIX)) as writer:
         done = transport.run(
             "pg_dumpall", arguments, server=server, timeout=_ROLES_TIMEOUT_S, stdout=writer.write
         )
     if done.returncode != 0:
         raise DumpFailed(f"roles of {server.shown}: {done.reason}")
     return writer.sha256
+
+
+def _manifest(
+    server: Server, kind: Kind, snapshot: _Snapshot, incoming: Incoming, written: dict[str, Any]
+) -> Manifest:
+    """The manifest of a fresh dump; its lines are counted by the inspection."""
+    tables = [
+        Table(schema=schema, name=name, rows=rows)
+        for (schema, name), rows in snapshot.counts.items()
+    ]
+    return Manifest(
+        created_at=snapshot.at,
+        database=server.dbname,
+        user=server.user,
+        backup_file=incoming.name,
+        host=platform.node(),
+        kind=kind,
+        server=server.address,
+        server_version=snapshot.facts.server_version,
+        database_bytes=snapshot.facts.bytes_on_disk,
+        locale=dict(snapshot.facts.locale),
+        tables=tuple(tables),
+        roles=tuple(snapshot.roles),
+        lines=0,
+        written_by=f"kajovo_dr {__version__}",
+        **written,
+    )
 
 
 def _judge(
@@ -258,40 +261,3 @@ def _require_space(store: Store, usual: float | None) -> None:
 
 def _target_key(server: Server) -> str:
     return hashlib.sha256(f"{server.address}/{server.dbname}".encode()).hexdigest()[:16]
-
-
-class _HashingWriter:
-    """Writes a new private file and hashes it in a second thread, while pg_dump works on.
-
-    Measured against a plain redirection: hashing beside 1.01, in the same thread 1.06 to 1.12,
-    reading the file again 1.18.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.size = 0
-        self.sha256 = ""
-        self._digest = hashlib.sha256()
-        self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUE)
-        self._thread = threading.Thread(target=self._hash, daemon=True)
-        self._handle = open_private(path)
-
-    def __enter__(self) -> _HashingWriter:
-        self._thread.start()
-        return self
-
-    def write(self, chunk: bytes) -> None:
-        self._handle.write(chunk)
-        self._queue.put(chunk)
-        self.size += len(chunk)
-
-    def __exit__(self, *exception: object) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        with self._handle:
-            self._handle.flush()
-            os.fsync(self._handle.fileno())
-        self.sha256 = self._digest.hexdigest()
-
-    def _hash(self) -> None:
-        while (chunk := self._queue.get()) is not None:
-            self._digest.update(chunk)

@@ -79,18 +79,20 @@ def transport_for(setting: Path | None) -> Transport:
     return Local(find_bin(setting))
 
 
-def dump_arguments(*, custom: bool, zstd_level: int, snapshot: str) -> list[str]:
+def dump_arguments(
+    *, custom: bool, zstd_level: int, snapshot: str, lock_timeout_s: int
+) -> list[str]:
     """pg_dump of one database to standard output, on an exported snapshot.
 
-    A lock that cannot be had within a minute ends the dump: waiting behind a schema change would
-    let it hang for hours and report nothing.
+    A lock that cannot be had in time ends the dump: waiting behind a schema change would let it
+    hang for hours and report nothing.
     """
     kind = ["--format=custom", f"--compress=zstd:{zstd_level}"] if custom else ["--format=plain"]
     return [
         *kind,
         "--encoding=UTF8",
         f"--snapshot={snapshot}",
-        "--lock-wait-timeout=60s",
+        f"--lock-wait-timeout={lock_timeout_s}s",
         "--no-password",
     ]
 

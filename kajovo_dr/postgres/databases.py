@@ -84,6 +84,11 @@ def _translated(failure: psycopg.Error, server: Server, *, connected: bool) -> D
         return ServerLost(f"the connection to {server.shown} broke: {text}")
     if isinstance(failure, pg.CannotConnectNow):
         return Unreachable(f"the server is starting or stopping: {server.shown}")
+    if isinstance(failure, pg.LockNotAvailable):
+        return ServerError(
+            f"a table of {server.shown} stayed locked: {text}",
+            hint="let the schema change or the bulk load end, and run this again.",
+        )
     if failure.sqlstate is None and isinstance(failure, psycopg.OperationalError):
         if connected:
             return ServerLost(f"the connection to {server.shown} broke: {text}")
@@ -91,7 +96,7 @@ def _translated(failure: psycopg.Error, server: Server, *, connected: bool) -> D
     return ServerError(f"{server.shown}: {text}")
 
 
-def export_snapshot(connection: Connection) -> str:
+def export_snapshot(connection: Connection, *, lock_timeout_s: int) -> str:
     """Begin a read-only transaction whose snapshot others (pg_dump) may read; its id.
 
     It must stay open for as long as they read. Row-level security is off, so that a role that may
@@ -99,6 +104,7 @@ def export_snapshot(connection: Connection) -> str:
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     connection.execute("SET LOCAL row_security = off")
+    connection.execute(f"SET LOCAL lock_timeout = '{lock_timeout_s}s'".encode())
     connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     connection.execute("SET LOCAL statement_timeout = 0")
     if connection.info.server_version >= 170_000:

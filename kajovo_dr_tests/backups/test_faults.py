@@ -204,6 +204,17 @@ def test_a_failing_write_of_a_sidecar_publishes_nothing(
     assert files(settings) == []
 
 
+def test_a_locked_table_ends_the_backup_instead_of_hanging_it(
+    settings: Settings, small: Server
+) -> None:
+    with databases.connect(small, autocommit=False) as session:
+        session.execute("LOCK hosté")
+        with pytest.raises(DrError, match="stayed locked") as failed:
+            take(settings.with_overrides(lock_timeout_s=1), small, reason="test")
+    assert "schema change" in failed.value.hint
+    assert files(settings) == []
+
+
 def test_a_dump_that_takes_too_long_is_stopped(settings: Settings, large: Server) -> None:
     with pytest.raises(ToolTimeout, match="did not end within"):
         take(settings.with_overrides(dump_timeout_s=0.001), large, reason="test")

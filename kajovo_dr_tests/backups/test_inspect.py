@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.inspect import Inspection, SqlScan, inspect, kind_of, verify
+from kajovo_dr.backups.inspect import Inspection, inspect, kind_of, verify
+from kajovo_dr.backups.sql_scan import SqlScan
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import DumpDamaged

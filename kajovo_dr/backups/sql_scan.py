@@ -1,0 +1,182 @@
+"""Reading pg_dump's SQL text as it streams by: its shape, its encoding, its rows.
+
+Belongs here: what can be told from the text without a server and without keeping it. Not here:
+files, manifests and archives (``inspect``).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass, field
+
+_HEADER = b"--\n-- PostgreSQL database dump\n--\n"
+_TRAILER = b"-- PostgreSQL database dump complete"
+_MARKS = {
+    codecs.BOM_UTF8: "UTF-8 with a byte order mark",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+#: pg_dump's smallest output, of an empty database, has more lines than this.
+_FEWEST_LINES = 10
+#: Bytes kept of both ends of the text, for its header and its trailer.
+_ENDS_KEPT = 512
+#: Outside COPY no statement that pg_dump writes has a line of this length (bytes).
+_LONGEST_LINE = 1 << 26
+_IDENTIFIER = rb'("(?:[^"]|"")+"|[^".( ]+)'
+_COPY = re.compile(rb"COPY " + _IDENTIFIER + rb"\." + _IDENTIFIER + rb" .*FROM stdin;\n", re.DOTALL)
+_COPY_END = b"\n\\.\n"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One defect. rung: the check that found it; where: place in the file, or empty."""
+
+    rung: str
+    what: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rung}: {self.what}" + (f" ({self.where})" if self.where else "")
+
+
+@dataclass
+class SqlScan:
+    """A reader of pg_dump's SQL text that is fed in chunks and never holds more than a few of them.
+
+    lines: newlines; counts: rows between COPY and its end, by (schema, table).
+    """
+
+    lines: int = 0
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    _bytes: int = 0
+    _line: int = 0  # of the last line taken out of the buffer
+    _findings: dict[str, Finding] = field(default_factory=dict)
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=codecs.getincrementaldecoder("utf-8")
+    )
+    # Outside COPY: the start of a line. Inside: the line end before the next row, then that row.
+    _buffer: bytes = b""
+    _table: tuple[str, str] | None = None
+    _copy_line: int = 0
+    _data_follows: bool = False
+    _statement: bytes = b""
+    _head: bytes = b""
+    _tail: bytes = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._check_bytes(chunk)
+        self.lines += chunk.count(b"\n")
+        self._bytes += len(chunk)
+        if len(self._head) < _ENDS_KEPT:
+            self._head = (self._head + chunk)[:_ENDS_KEPT]
+        self._tail = (self._tail + chunk[-_ENDS_KEPT:])[-_ENDS_KEPT:]
+        self._buffer += chunk
+        while self._take_rows() if self._table else self._take_sql():
+            pass
+
+    def finish(self) -> list[Finding]:
+        """The findings, after the last byte; the cheapest to understand first."""
+        self._check_head()
+        try:
+            self._decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            self._note("encoding", "the file ends inside a UTF-8 character", f"byte {self._bytes}")
+        if self.lines < _FEWEST_LINES:
+            self._note(
+                "lines",
+                f"only {self.lines} line ends: joined lines are a comment and restore as nothing",
+            )
+        if self._table is not None:
+            table, rows = ".".join(self._table), self.counts[self._table]
+            self._note(
+                "copy",
+                f"the rows of {table} are not closed: the file ends after {rows}",
+                f"COPY in line {self._copy_line}",
+            )
+        if _TRAILER not in self._tail:
+            self._note(
+                "trailer", "pg_dump's last line is missing: the file was cut", f"byte {self._bytes}"
+            )
+        return list(self._findings.values())
+
+    def _check_bytes(self, chunk: bytes) -> None:
+        if "encoding" in self._findings:
+            return
+        if (zero := chunk.find(b"\0")) >= 0:
+            self._note(
+                "encoding", "a NUL byte, which no SQL text has", f"byte {self._bytes + zero}"
+            )
+            return
+        try:
+            self._decoder.decode(chunk)
+        except UnicodeDecodeError as failure:
+            # the failure counts from the start of what the decoder still held
+            place = self._bytes + len(chunk) - len(failure.object) + failure.start
+            self._note("encoding", "not valid UTF-8", f"byte {place}")
+
+    def _check_head(self) -> None:
+        for mark, name in _MARKS.items():
+            if self._head.startswith(mark):
+                self._findings.pop("encoding", None)
+                self._note("encoding", f"the file is {name}: it was re-encoded", "byte 0")
+        if b"\r\n" in self._head:
+            self._note("encoding", "CRLF line ends: the file was rewritten as text", "line 1")
+        if not self._head.startswith(_HEADER):
+            self._note("header", "does not begin as pg_dump's output does", "line 1")
+
+    def _take_rows(self) -> bool:
+        """Count the whole rows in the buffer; True when the COPY ended in it."""
+        assert self._table is not None
+        end = self._buffer.find(_COPY_END)
+        last = end if end >= 0 else self._buffer.rfind(b"\n")
+        rows = self._buffer.count(b"\n", 1, last + 1)
+        self.counts[self._table] += rows
+        self._line += rows
+        if end >= 0:
+            self._buffer = self._buffer[end + len(_COPY_END) :]
+            self._line += 1
+            self._table = None
+            return True
+        begun = self._buffer[last + 1 :]
+        # of a row that goes on only matters whether it may become the end mark; rows reach 1 GB
+        self._buffer = b"\n" + (begun if len(begun) <= 2 else b"x")
+        return False
+
+    def _take_sql(self) -> bool:
+        """Take whole lines out of the buffer; True when a COPY began in it."""
+        position = 0
+        while (newline := self._buffer.find(b"\n", position)) >= 0:
+            self._line += 1
+            self._take_line(self._buffer[position : newline + 1])
+            position = newline + 1
+            if self._table is not None:
+                self._buffer = self._buffer[newline:]
+                return True
+        self._buffer = self._buffer[position:]
+        if len(self._buffer) > _LONGEST_LINE:
+            self._note(
+                "lines", "a line longer than any that pg_dump writes", f"line {self._line + 1}"
+            )
+            self._buffer = b""
+        return False
+
+    def _take_line(self, text: bytes) -> None:
+        # pg_dump announces each table's rows in a comment; without it, a COPY is text of a function
+        if text.startswith(b"-- Data for Name: ") and b"; Type: TABLE DATA;" in text:
+            self._data_follows = True
+        elif self._data_follows and (self._statement or text.startswith(b"COPY ")):
+            self._statement += text  # a hostile name may hold a line end
+            if match := _COPY.fullmatch(self._statement):
+                self._table = (_unquoted(match[1]), _unquoted(match[2]))
+                self.counts[self._table] = 0
+                self._copy_line, self._statement, self._data_follows = self._line, b"", False
+
+    def _note(self, rung: str, what: str, where: str = "") -> None:
+        self._findings.setdefault(rung, Finding(rung, what, where))
+
+
+def _unquoted(identifier: bytes) -> str:
+    text = identifier.decode("utf-8", "replace")
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
