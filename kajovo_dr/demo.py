@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.sandbox import stack
 from kajovo_dr.sandbox.schema import OLD_REVISION
-from kajovo_dr.settings import Settings
+from kajovo_dr.settings import PREFIX, Settings
 
 #: What the backup and the recovery must have materialized in Dagster.
 _RIVER = (
@@ -32,28 +32,32 @@ _RIVER = (
     "smoke_report",
     "incident_log_entry",
 )
+#: Settings that would lead the demo out of the sandbox.
+_REAL = ("database_url", "restore_url", "app_base_url", "migrate_dir")
 
 
 def run(settings: Settings, *, rows: int) -> None:
     """Seed, back up, destroy, recover, judge; raises unless all of it held."""
-    if not stack.uses_sandbox(settings):
-        raise SettingError(
-            "the demo destroys a database, and KAJOVO_DR_DATABASE_URL names a real one",
-            hint="unset KAJOVO_DR_DATABASE_URL to run the demo on the sandbox hotel.",
-        )
+    _refuse_real_systems(settings)
     steps = _Steps()
     terminal.say("kajovo_dr demo: a hotel loses its database and gets it back\n")
-    with terminal.progress() as progress:
+    with terminal.progress() as progress, ExitStack() as running:
         with steps.timed("start two PostgreSQL servers, seed the hotel, start its API") as note:
             fresh = stack.Fresh(rows, OLD_REVISION)
-            running = stack.whole(settings, fresh=fresh, progress=progress)
-            complete = running.__enter__()
+            whole = stack.whole(settings, fresh=fresh, progress=progress)
+            complete = running.enter_context(whole)
             note.append(f"about {rows} rows, schema at {OLD_REVISION}")
-        try:
-            entry = _river(complete, steps, progress)
-        finally:
-            running.__exit__(None, None, None)
+        entry = _river(complete, steps, progress)
     _judge(settings, entry)
+
+
+def _refuse_real_systems(settings: Settings) -> None:
+    real = [PREFIX + name.upper() for name in _REAL if getattr(settings, name)]
+    if real:
+        raise SettingError(
+            f"the demo destroys a database and logs in, and {' and '.join(real)} may be real",
+            hint="unset it to run the demo on the sandbox hotel alone.",
+        )
 
 
 def _river(settings: Settings, steps: _Steps, progress: Progress) -> IncidentEntry:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 
 from kajovo_dr import process, terminal
 from kajovo_dr.errors import SettingError, ToolTimeout
@@ -31,14 +32,11 @@ def run(settings: Settings, *, port: int) -> None:
     # a shell's background job ignores Ctrl-C, and would leave everything running
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with terminal.progress() as progress:
-        running = stack.whole(settings, progress=progress)
-        complete = running.__enter__()
-    try:
+    with ExitStack() as running:
+        with terminal.progress() as progress:
+            complete = running.enter_context(stack.whole(settings, progress=progress))
         _serve(complete, port)
-    finally:
         terminal.tell("stopping the servers")
-        running.__exit__(None, None, None)
 
 
 def _serve(settings: Settings, port: int) -> None:

@@ -60,10 +60,19 @@ def test_the_demo_fails_when_an_objective_is_missed(state: Path) -> None:
     assert servers_of(state) == []
 
 
-def test_the_demo_never_touches_a_database_that_is_configured(state: Path) -> None:
-    done = demo(state, KAJOVO_DR_DATABASE_URL="postgresql://u:p@127.0.0.1:1/real")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAJOVO_DR_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/real"),
+        ("KAJOVO_DR_RESTORE_URL", "postgresql://u:p@127.0.0.1:1/real"),
+        ("KAJOVO_DR_APP_BASE_URL", "http://127.0.0.1:1"),
+        ("KAJOVO_DR_MIGRATE_DIR", "."),
+    ],
+)
+def test_the_demo_never_leaves_the_sandbox(state: Path, name: str, value: str) -> None:
+    done = demo(state, **{name: value})
     assert done.returncode == SettingError.exit_code
-    assert "names a real one" in done.stderr
+    assert f"{name} may be real" in done.stderr
     assert not state.exists()
 
 
