@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess  # noqa: TID251 - the type of what kajovo_dr.process.start returns
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import httpx
 import kajovo_dr
 from kajovo_dr.errors import SandboxError
 from kajovo_dr.postgres.server import Server
-from kajovo_dr.process import start, stop, wait_until
+from kajovo_dr.process import Running, start, stop, wait_until
 from kajovo_dr.sandbox.environment import PREFIX
 
 #: Seconds until a started API must answer; it takes about one.
@@ -33,7 +32,7 @@ class RunningApi:
     """An API that answers on base_url."""
 
     base_url: str
-    process: subprocess.Popen[bytes]
+    process: Running
     log: Path
 
     def stop(self) -> None:
