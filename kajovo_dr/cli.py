@@ -110,7 +110,8 @@ def backup(
         )
     manifest = taken.backup.manifest
     if as_json:
-        terminal.show_json({"path": str(taken.backup.path), **manifest.model_dump(mode="json")})
+        document = manifest.model_dump(mode="json", by_alias=True)
+        terminal.show_json({"path": str(taken.backup.path), **document})
         return
     terminal.say(f"{terminal.mark(ok=True)} {taken.backup.path}")
     terminal.say(

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from kajovo_dr import terminal
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.store import open_store
-from kajovo_dr.errors import DoctorFindings, DrError
+from kajovo_dr.errors import DoctorFindings, DrError, SettingError
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
@@ -44,7 +44,8 @@ def examine(settings: Settings, *, as_json: bool) -> None:
     else:
         for finding in found:
             mark = terminal.mark(ok=finding.verdict == "ok", warning=finding.verdict == "warn")
-            terminal.say(f"{mark:4} {finding.name}: {finding.said}")
+            gap = " " * (5 - len(finding.verdict))  # the mark itself has invisible colours
+            terminal.say(f"{mark}{gap}{finding.name}: {finding.said}")
             if finding.hint:
                 terminal.say(f"     hint: {finding.hint}")
     failed = [finding.name for finding in found if finding.verdict == "fail"]
@@ -79,9 +80,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "warn", said, hint)
         return
     yield _asked("database", lambda: _database(source(settings), settings))
-    target = restore_target(settings, settings.maintenance_database)
-    yield _asked("server of restores", lambda: _restores(target))
-    yield from _storage(settings)
+    yield _asked("server of restores", lambda: _restores(settings))
+    yield _asked("Dagster storage", lambda: _storage(settings))
     yield from _application(settings)
 
 
@@ -148,25 +148,44 @@ def _database(server: Server, settings: Settings) -> str:
     return f"{server.shown} answers: PostgreSQL {facts.server_version}, {size}"
 
 
-def _restores(server: Server) -> str:
+def _restores(settings: Settings) -> str:
+    return _answers(restore_target(settings, settings.maintenance_database))
+
+
+def _answers(server: Server) -> str:
     with databases.connect(server) as session:
         facts = databases.facts(session)
     return f"{server.address} answers: PostgreSQL {facts.server_version}"
 
 
-def _storage(settings: Settings) -> Iterator[Finding]:
+def _storage(settings: Settings) -> str:
     if settings.dagster_url is None:
-        yield Finding("Dagster storage", "ok", "embedded server, started by kajovo-dr up")
-        return
+        return "embedded server, started by kajovo-dr up"
     url = settings.dagster_url.get_secret_value()
     server = Server.from_url(url, setting=f"{PREFIX}DAGSTER_URL")
-    protected = source(settings)
-    if (server.address, server.dbname) == (protected.address, protected.dbname):
-        said = f"{server.shown} is the protected database itself"
-        hint = "give Dagster a database of its own: the history must survive what it records."
-        yield Finding("Dagster storage", "fail", said, hint)
-        return
-    yield _asked("Dagster storage", lambda: _restores(server))
+    said = _answers(server)
+    if _is_protected(server, settings):
+        raise SettingError(
+            f"{server.shown} is the protected database itself",
+            hint="give Dagster a database of its own: the history must survive what it records.",
+        )
+    return said
+
+
+def _is_protected(server: Server, settings: Settings) -> bool:
+    try:
+        return _identity(server) == _identity(source(settings))
+    except DrError:
+        return False  # the protected database does not answer: a finding of its own
+
+
+def _identity(server: Server) -> object:
+    """Tells two databases apart however their addresses are written (localhost, 127.0.0.1)."""
+    with databases.connect(server) as session:
+        return session.execute(
+            "SELECT pg_postmaster_start_time(), oid FROM pg_database"
+            " WHERE datname = current_database()"
+        ).fetchone()
 
 
 def _application(settings: Settings) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def _mode(path: Path) -> int:
 
 
 @pytest.fixture
-def open_umask() -> object:
+def open_umask() -> Iterator[None]:
     """The most careless umask there is."""
     before = os.umask(0)
     yield

@@ -225,9 +225,7 @@ def test_a_tool_that_does_not_read_its_input_is_stopped_too() -> None:
 def test_what_a_stopped_tool_had_started_is_stopped_with_it(tmp_path: Path) -> None:
     # pg_restore --jobs forks; the workers hold its streams, which would block us for hours
     begun = tmp_path / "begun"
-    script = (
-        f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    )
+    script = f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     with pytest.raises(ToolTimeout):
         _run(WRAPPED, script, timeout=3)
     assert _gone(int(begun.read_text()))
@@ -250,7 +248,7 @@ def test_an_interruption_ends_the_tool() -> None:
 
 def test_a_missing_command_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "no such tool"
-    with pytest.raises(CommandMissing, match="cannot start .*no such tool") as error:
+    with pytest.raises(CommandMissing, match=r"cannot start .*no such tool") as error:
         process.run([missing], env={}, timeout=LIMIT)
     assert error.value.hint
 
@@ -277,10 +275,10 @@ SERVER = "import sys, time; print('up', flush=True); time.sleep(600)"
 
 
 @contextlib.contextmanager
-def _server(script: str, log: Path) -> Iterator[process.Running]:
+def _server(script: str, log: Path, starts: int = 1) -> Iterator[process.Running]:
     running = process.start([sys.executable, "-c", script], env=dict(os.environ), log=log)
     try:
-        assert process.wait_until(lambda: b"up" in log.read_bytes(), timeout=LIMIT)
+        assert process.wait_until(lambda: log.read_bytes().count(b"up") == starts, timeout=LIMIT)
         yield running
     finally:
         running.kill()
@@ -290,8 +288,7 @@ def _server(script: str, log: Path) -> Iterator[process.Running]:
 def test_a_server_writes_a_private_log_that_grows_with_each_start(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     for starts in (1, 2):
-        with _server(SERVER, log) as running:
-            process.wait_until(lambda n=starts: log.read_bytes().count(b"up") == n, timeout=LIMIT)
+        with _server(SERVER, log, starts) as running:
             process.stop(running, timeout=LIMIT)
             assert running.poll() is not None
     assert log.read_bytes().count(b"up") == 2

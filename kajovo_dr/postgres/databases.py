@@ -78,7 +78,9 @@ def _translated(failure: psycopg.Error, server: Server, *, connected: bool) -> D
     text = " ".join(str(failure).split())
     if isinstance(failure, pg.InvalidCatalogName) or f'database "{server.dbname}" does not' in text:
         return DatabaseMissing(f"database {server.dbname!r} does not exist: {server.shown}")
-    if isinstance(failure, pg.InvalidAuthorizationSpecification) or "authentication failed" in text:
+    if isinstance(failure, pg.InvalidAuthorizationSpecification) or any(
+        words in text for words in ("authentication failed", "no password supplied")
+    ):
         return WrongCredentials(f"the server refused user {server.user!r}: {server.shown}")
     if isinstance(failure, pg.AdminShutdown | pg.CrashShutdown):
         return ServerLost(f"the connection to {server.shown} broke: {text}")

@@ -138,7 +138,7 @@ def test_a_tool_that_tells_no_version_is_as_good_as_missing(
 def test_a_tool_that_may_not_be_executed_is_an_error_with_its_path(tmp_path: Path) -> None:
     transport = Local(_script(tmp_path, "pg_dump", ""))
     (tmp_path / "pg_dump").chmod(0o644)
-    with pytest.raises(CommandMissing, match="cannot start .*pg_dump: Permission denied"):
+    with pytest.raises(CommandMissing, match=r"cannot start .*pg_dump: Permission denied"):
         client_tools.version(transport, "pg_dump", NOWHERE)
 
 

@@ -54,6 +54,29 @@ def _closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _ask_after(event: Callable[[int], None], server: Server, *, failures_before: int = 0) -> None:
+    """Ask something in a session after an event that gets the session's process id."""
+    with databases.connect(server) as session:
+        event(session.info.backend_pid)
+        for _ in range(failures_before):
+            with pytest.raises(psycopg.OperationalError):
+                session.execute("SELECT 1")
+        session.execute("SELECT 1")
+
+
+def _answers(server: Server) -> bool:
+    try:
+        with databases.connect(server):
+            return True
+    except (Unreachable, ServerLost):
+        return False
+
+
+def _end_session(server: Server, pid: int) -> None:
+    with databases.connect(server) as administrator:
+        administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+
 # --- failures
 
 
@@ -100,9 +123,8 @@ def test_something_that_listens_but_is_no_server_is_unreachable(server: Server) 
 
 def test_a_server_shut_down_under_a_session_is_lost(throw_away: EmbeddedServer) -> None:
     server = throw_away._address()
-    with pytest.raises(ServerLost) as lost, databases.connect(server) as session:
-        throw_away.close()
-        session.execute("SELECT 1")
+    with pytest.raises(ServerLost) as lost:
+        _ask_after(lambda pid: throw_away.close(), server)
     assert str(lost.value).startswith(f"the connection to {server.shown} broke: ")
     with pytest.raises(Unreachable), databases.connect(server):
         pass
@@ -110,35 +132,22 @@ def test_a_server_shut_down_under_a_session_is_lost(throw_away: EmbeddedServer) 
 
 def test_a_killed_server_is_lost_too(throw_away: EmbeddedServer) -> None:
     server = throw_away._address()
-    with pytest.raises(ServerLost), databases.connect(server) as session:
-        row = session.execute("SELECT pg_backend_pid()").fetchone()
-        assert row is not None
-        os.kill(row[0], getattr(signal, "SIGKILL", signal.SIGTERM))
-        session.execute("SELECT 1")
+    with pytest.raises(ServerLost):
+        _ask_after(lambda pid: os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM)), server)
+    # asked to stop during its crash recovery, PostgreSQL 17 waits for ever
+    assert process.wait_until(lambda: _answers(server), timeout=60)
 
 
 def test_a_session_that_an_administrator_ended_is_lost(server: Server) -> None:
-    with (
-        databases.connect(server) as administrator,
-        pytest.raises(ServerLost),
-        databases.connect(server) as session,
-    ):
-        administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [session.info.backend_pid])
-        session.execute("SELECT 1")
+    with pytest.raises(ServerLost):
+        _ask_after(lambda pid: _end_session(server, pid), server)
 
 
 def test_a_session_that_broke_stays_lost_and_never_looks_like_a_missing_server(
     server: Server,
 ) -> None:
-    with (
-        databases.connect(server) as administrator,
-        pytest.raises(ServerLost),
-        databases.connect(server) as session,
-    ):
-        administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [session.info.backend_pid])
-        with pytest.raises(psycopg.OperationalError):
-            session.execute("SELECT 1")
-        session.execute("SELECT 1")
+    with pytest.raises(ServerLost):
+        _ask_after(lambda pid: _end_session(server, pid), server, failures_before=2)
 
 
 def test_whatever_else_the_server_refuses_is_said_in_its_words(server: Server) -> None:
@@ -273,7 +282,7 @@ def test_rows_of_partitions_and_of_children_are_counted_once(database: Server) -
 
 def test_counts_stay_those_of_the_exported_snapshot(small: Server) -> None:
     with databases.connect(small, autocommit=False) as session:
-        snapshot = databases.export_snapshot(session)
+        snapshot = databases.export_snapshot(session, lock_timeout_s=60)
         _execute(small, "DELETE FROM hosté")
         assert databases.row_counts(session)["public", "hosté"] == 50
         with databases.connect(small, autocommit=False) as other:
@@ -292,10 +301,10 @@ def test_a_role_that_may_not_see_all_rows_fails_instead_of_counting_fewer(
         f"ALTER TABLE hosté ENABLE ROW LEVEL SECURITY; GRANT SELECT ON hosté TO {role};"
         f"CREATE POLICY p ON hosté TO {role} USING (id < 3)",
     )
-    with pytest.raises(ServerError, match="row-level security"):
-        with databases.connect(small, autocommit=False) as session:
-            session.execute(f"SET SESSION AUTHORIZATION {role}".encode())
-            databases.export_snapshot(session)
+    with databases.connect(small, autocommit=False) as session:
+        session.execute(f"SET SESSION AUTHORIZATION {role}".encode())
+        databases.export_snapshot(session, lock_timeout_s=60)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             session.execute("SELECT count(*) FROM hosté")
 
 
@@ -412,17 +421,23 @@ def test_a_database_is_created_with_the_locale_of_another_one(
     assert facts.bytes_on_disk > 1_000_000
 
 
+def _built_with_icu(session: databases.Connection) -> bool:
+    row = session.execute("SELECT setting FROM pg_config WHERE name = 'CONFIGURE'").fetchone()
+    assert row is not None
+    return "--without-icu" not in row[0]
+
+
 def test_an_icu_locale_is_kept_by_a_server_built_with_icu_and_refused_by_others(
     server: Server, new_database: Callable[[str], Server]
 ) -> None:
     locale = {"LC_COLLATE": "C", "LC_CTYPE": "C", "LOCALE_PROVIDER": "icu", "ICU_LOCALE": "cs"}
     with databases.connect(server) as session:
-        try:
-            databases.create(session, "locale_icu", {"ENCODING": "UTF8", **locale})
-        except ServerError as refused:
-            assert "with the backup's locale: ICU is not supported" in str(refused)
-            assert "create the database empty" in refused.hint
+        if not _built_with_icu(session):
+            with pytest.raises(ServerError, match="'locale_icu' with the backup's locale") as said:
+                databases.create(session, "locale_icu", {"ENCODING": "UTF8", **locale})
+            assert "create the database empty" in said.value.hint
             return
+        databases.create(session, "locale_icu", {"ENCODING": "UTF8", **locale})
     with databases.connect(server.database("locale_icu")) as session:
         assert databases.facts(session).locale == {"ENCODING": "UTF8", **locale}
 
@@ -453,9 +468,7 @@ def test_a_database_that_appeared_meanwhile_is_not_taken_over(database: Server) 
         databases.create(session, database.dbname, {})
 
 
-def test_a_role_that_may_not_create_databases_is_told_so(
-    server: Server, role: str
-) -> None:
+def test_a_role_that_may_not_create_databases_is_told_so(server: Server, role: str) -> None:
     clerk = _with(server, user=role, password="x")
     with databases.connect(clerk) as session, pytest.raises(ServerError) as refused:
         databases.create(session, "nevznikne", {})

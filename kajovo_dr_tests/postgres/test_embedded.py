@@ -106,9 +106,21 @@ def test_closing_twice_does_nothing(make: Make) -> None:
     cluster.close()
 
 
-def test_the_servers_options_are_in_force_and_cannot_open_it_to_the_world(make: Make) -> None:
-    cluster = make(options={"work_mem": "7MB", "listen_addresses": "*", "port": "1"})
-    with cluster as server, databases.connect(server) as session:
+@pytest.fixture(scope="module")
+def looked_at() -> Iterator[EmbeddedServer]:
+    """A running cluster for the tests that only look at it."""
+    root = new_folder()
+    options = {"work_mem": "7MB", "listen_addresses": "*", "port": "1"}
+    cluster = EmbeddedServer(root / "state" / "embedded" / "hotel", "kajovo", options)
+    with cluster:
+        yield cluster
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_the_servers_options_are_in_force_and_cannot_open_it_to_the_world(
+    looked_at: EmbeddedServer,
+) -> None:
+    with databases.connect(looked_at._address()) as session:
         assert session.execute("SHOW work_mem").fetchone() == ("7MB",)
         assert session.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
         assert session.execute("SHOW unix_socket_directories").fetchone() == ("",)
@@ -116,53 +128,55 @@ def test_the_servers_options_are_in_force_and_cannot_open_it_to_the_world(make: 
         assert session.execute("SHOW data_checksums").fetchone() == ("on",)
 
 
-def test_nobody_listens_on_another_address_of_this_machine(make: Make) -> None:
-    with make() as server:
-        port = int(server.params["port"])
-        # the whole of 127/8 is this machine on Linux; elsewhere the address does not exist
-        for address in ("127.0.0.2", socket.gethostbyname(socket.gethostname())):
-            if address != "127.0.0.1":
-                with socket.socket() as probe:
-                    probe.settimeout(2)
-                    assert probe.connect_ex((address, port)) != 0
+def test_nobody_listens_on_another_address_of_this_machine(looked_at: EmbeddedServer) -> None:
+    port = int(looked_at._address().params["port"])
+    # the whole of 127/8 is this machine on Linux; elsewhere the address does not exist
+    for address in ("127.0.0.2", socket.gethostbyname(socket.gethostname())):
+        if address != "127.0.0.1":
+            with socket.socket() as probe:
+                probe.settimeout(2)
+                assert probe.connect_ex((address, port)) != 0
 
 
-def test_a_wrong_password_or_none_is_refused(make: Make) -> None:
-    with make() as server:
-        for password in ("", "kajovo", server.params["password"][:-1]):
-            wrong = Server({**server.params, "password": password or " "})
-            with pytest.raises(WrongCredentials), databases.connect(wrong):
-                pass
-        rules = "SELECT DISTINCT auth_method FROM pg_hba_file_rules"
-        with databases.connect(server) as session:
-            assert session.execute(rules).fetchall() == [("scram-sha-256",)]
+def test_a_wrong_password_or_none_is_refused(looked_at: EmbeddedServer) -> None:
+    server = looked_at._address()
+    for password in (" ", "kajovo", server.params["password"][:-1]):
+        wrong = Server({**server.params, "password": password})
+        with pytest.raises(WrongCredentials), databases.connect(wrong):
+            pass
+    without = {name: value for name, value in server.params.items() if name != "password"}
+    with pytest.raises(WrongCredentials), databases.connect(Server(without)):
+        pass
+    rules = "SELECT DISTINCT auth_method FROM pg_hba_file_rules"
+    with databases.connect(server) as session:
+        assert session.execute(rules).fetchall() == [("scram-sha-256",)]
 
 
-def test_each_cluster_has_a_password_of_its_own(make: Make, cluster: EmbeddedServer) -> None:
-    with make() as server:
-        assert server.params["password"] != cluster._address().params["password"]
-        assert len(server.params["password"]) >= 24
+def test_each_cluster_has_a_password_of_its_own(
+    looked_at: EmbeddedServer, cluster: EmbeddedServer
+) -> None:
+    password = looked_at._address().params["password"]
+    assert password != cluster._address().params["password"]
+    assert len(password) >= 24
 
 
 @posix
-def test_password_and_log_can_be_read_by_this_user_only(make: Make) -> None:
-    cluster = make()
-    with cluster:
-        for name in ("password", "server.log", "owner.lock"):
-            mode = stat.S_IMODE((cluster.folder / name).stat().st_mode)
-            assert (name, oct(mode)) == (name, oct(0o600))
-        assert stat.S_IMODE((cluster.folder / "data").stat().st_mode) == 0o700
+def test_password_and_log_can_be_read_by_this_user_only(looked_at: EmbeddedServer) -> None:
+    for name in ("password", "server.log", "owner.lock"):
+        mode = stat.S_IMODE((looked_at.folder / name).stat().st_mode)
+        assert (name, oct(mode)) == (name, oct(0o600))
+    assert stat.S_IMODE((looked_at.folder / "data").stat().st_mode) == 0o700
 
 
-def test_the_password_is_in_no_argument_of_a_process_and_in_no_log(make: Make) -> None:
-    cluster = make()
-    with cluster as server:
-        secret = server.params["password"].encode()
-        assert secret not in (cluster.folder / "server.log").read_bytes()
-        if sys.platform == "linux":
-            lines = Path(f"/proc/{_pid(cluster)}/cmdline").read_bytes()
-            assert b"listen_addresses" in lines
-            assert secret not in lines
+def test_the_password_is_in_no_argument_of_a_process_and_in_no_log(
+    looked_at: EmbeddedServer,
+) -> None:
+    secret = looked_at._address().params["password"].encode()
+    assert secret not in (looked_at.folder / "server.log").read_bytes()
+    if sys.platform == "linux":
+        lines = Path(f"/proc/{_pid(looked_at)}/cmdline").read_bytes()
+        assert b"listen_addresses" in lines
+        assert secret not in lines
 
 
 def test_a_killed_server_starts_again_with_its_data(make: Make) -> None:
@@ -186,9 +200,7 @@ time.sleep(120)
 """
 
 
-def test_a_server_whose_owner_was_killed_is_adopted_and_stopped(
-    make: Make, tmp_path: Path
-) -> None:
+def test_a_server_whose_owner_was_killed_is_adopted_and_stopped(make: Make, tmp_path: Path) -> None:
     cluster, log = make(), tmp_path / "owner.log"
     owner = process.start(
         [sys.executable, "-c", OWNER, str(cluster.folder)],
@@ -219,9 +231,8 @@ def test_the_pid_file_of_a_machine_that_lost_power_is_no_running_server(make: Ma
     # the process id lives again, as ours; the port is free
     stale = "\n".join([str(os.getpid()), *lines[1:]]) + "\n"
     (cluster.folder / "data" / "postmaster.pid").write_text(stale)
-    with make() as server:
-        with databases.connect(server) as session:
-            assert session.execute("SELECT 1").fetchone() == (1,)
+    with make() as server, databases.connect(server) as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_killed_initdb_leaves_nothing_that_is_taken_for_a_cluster(make: Make) -> None:
@@ -280,13 +291,11 @@ def test_a_missing_option_of_the_server_is_an_error_with_its_words(make: Make) -
 
 
 @as_root
-def test_under_root_the_server_runs_as_an_unprivileged_user(make: Make) -> None:
-    cluster = make()
-    with cluster:
-        owner = Path(f"/proc/{_pid(cluster)}").stat().st_uid if sys.platform == "linux" else -1
-        assert owner != 0
-        assert (cluster.folder / "data").stat().st_uid != 0
-        assert (cluster.folder / "password").stat().st_uid == 0
+def test_under_root_the_server_runs_as_an_unprivileged_user(looked_at: EmbeddedServer) -> None:
+    if sys.platform == "linux":
+        assert Path(f"/proc/{_pid(looked_at)}").stat().st_uid != 0
+    assert (looked_at.folder / "data").stat().st_uid != 0
+    assert (looked_at.folder / "password").stat().st_uid == 0
 
 
 @as_root
@@ -337,13 +346,10 @@ def test_binaries_that_the_user_cannot_reach_are_copied_beside_the_clusters(make
         shutil.rmtree(closed)
 
 
-def test_reachable_binaries_are_not_copied(make: Make) -> None:
-    cluster = make()
-    if cluster._user is None or _passable(find_bin(None, "initdb")):
-        with cluster:
-            assert not list(cluster.folder.parent.glob("binaries-*"))
-    else:
+def test_reachable_binaries_are_not_copied(looked_at: EmbeddedServer) -> None:
+    if looked_at._user is not None and not _passable(find_bin(None, "initdb")):
         pytest.skip("the wheel lies where the server's user cannot reach it")
+    assert not list(looked_at.folder.parent.glob("binaries-*"))
 
 
 def _passable(folder: Path) -> bool:
