@@ -13,6 +13,7 @@ from kajovo_dr.backups.manifest import MANIFEST_SUFFIX
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.errors import BackupMissing
 from kajovo_dr.postgres import client_tools
+from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.settings import Settings
 
@@ -22,26 +23,32 @@ def verify_named(
 ) -> tuple[str, Inspection]:
     """Name and findings of a backup by its name, or of a dump file by its path.
 
-    A file without a manifest is judged by its content alone. Raises `BackupMissing`, and
+    A bare name is looked up in the store first. A file without a manifest is judged by its content
+    alone. Raises `BackupMissing`, and
     `ManifestError` or `FormatUnknown` when the sidecars already tell that it cannot be trusted.
     """
     transport = client_tools.transport_for(settings.pg_bin)
     limit = settings.restore_timeout_s
     path = Path(named)
-    if path.name == named:
+    try:
         backup = catalog.by_name(open_store(settings), named)
-    elif not path.is_file():
-        raise BackupMissing(f"{named} is not a file")
-    elif sidecar(path, MANIFEST_SUFFIX).exists():
+    except BackupMissing:
+        if not _is_file(path):
+            raise
+        if not sidecar(path, MANIFEST_SUFFIX).exists():
+            return path.name, _judged_alone(path, transport, limit, progress)
         backup = catalog.load(path)
-    else:
-        found = inspect(
-            path,
-            kind_of(path),
-            manifest=None,
-            transport=transport,
-            timeout=limit,
-            progress=progress,
-        )
-        return path.name, found
     return backup.name, verify(backup, transport=transport, timeout=limit, progress=progress)
+
+
+def _judged_alone(path: Path, transport: Transport, limit: float, progress: Progress) -> Inspection:
+    return inspect(
+        path, kind_of(path), manifest=None, transport=transport, timeout=limit, progress=progress
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for the system, or with a NUL
+        return False
