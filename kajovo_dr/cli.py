@@ -206,7 +206,13 @@ def doctor(settings: Settings, all_settings: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--rows", default=2000, show_default=True, help="Size of the sandbox hotel.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=200),
+    default=2000,
+    show_default=True,
+    help="Size of the sandbox hotel.",
+)
 @with_settings
 def demo(settings: Settings, rows: int) -> None:
     """Lose a hotel's database and bring it back: the whole river on a sandbox."""

@@ -42,6 +42,7 @@ def run(settings: Settings, *, rows: int) -> None:
     steps = _Steps()
     terminal.say("kajovo_dr demo: a hotel loses its database and gets it back\n")
     with terminal.progress() as progress, ExitStack() as running:
+        running.enter_context(stack.exclusive(settings, user="kajovo-dr demo"))
         with steps.timed("start two PostgreSQL servers, seed the hotel, start its API") as note:
             fresh = stack.Fresh(rows, OLD_REVISION)
             whole = stack.whole(settings, fresh=fresh, progress=progress)

@@ -19,6 +19,7 @@ from kajovo_dr.errors import DoctorFindings, DrError, SettingError
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
+from kajovo_dr.recovery.journal import unfinished
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.settings import PREFIX, Settings
 
@@ -74,6 +75,11 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read; state folder {settings.state}")
     yield _asked("client tools", lambda: _tools(settings))
     yield from _store(settings)
+    for record in unfinished(settings.state):
+        begun = terminal.local_time(record.started_at, settings.timezone)
+        said = f"{record.database} by {record.who}, begun {begun}, has no end in the incident log"
+        hint = "it still runs, or was killed: look at its run in the UI, then launch it again."
+        yield Finding("recovery", "warn", said, hint)
     if settings.database_url is None:
         said = "not configured: kajovo-dr up and demo run on the embedded sandbox hotel"
         hint = f"set {PREFIX}DATABASE_URL to protect a real database."

@@ -128,18 +128,26 @@ def start(
     log: Path | None,
     cwd: Path | None = None,
     run_as: str | None = None,
+    tethered: bool = False,
 ) -> Running:
-    """Start a server in its own session, its output appended to log (None: this terminal)."""
+    """Start a server in its own session, its output appended to log (None: this terminal).
+
+    tethered: it ends when this process ends, in whatever way (see ``tether``).
+    """
     words = tuple(os.fspath(word) for word in argv)
+    stdin = subprocess.DEVNULL
+    if tethered:
+        words = (sys.executable, "-I", str(Path(__file__).with_name("tether.py")), *words)
+        stdin = subprocess.PIPE
     if log is None:
-        return _popen(words, env=env, cwd=cwd, run_as=run_as, stdin=subprocess.DEVNULL)
+        return _popen(words, env=env, cwd=cwd, run_as=run_as, stdin=stdin)
     with open(log, "ab", opener=_private) as sink:
         return _popen(
             words,
             env=env,
             cwd=cwd,
             run_as=run_as,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
@@ -154,6 +162,7 @@ def stop(process: Running, *, timeout: float, sig: int = signal.SIGINT) -> None:
         except subprocess.TimeoutExpired:
             _kill(process)
             process.wait()
+    _close(process)
 
 
 def is_alive(pid: int) -> bool:

@@ -306,6 +306,12 @@ class Settings(BaseSettings):
         default_factory=_extra_endpoints, description="endpoints that catch what the lists miss"
     )
 
+    app_uses_database: bool = Field(
+        True,
+        description="the smoke test fails unless the application has sessions in the tested "
+        "database; false: something between them hides it",
+    )
+
     @field_validator("app_login_path", "app_logout_path", "app_csrf_cookie", mode="before")
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:

@@ -25,28 +25,40 @@ _STOP_S = 60
 
 def run(settings: Settings, *, port: int) -> None:
     """Run everything until Ctrl-C, or until the UI ends by itself, which is an error."""
-    if _listens(port):
-        raise SettingError(
-            f"port {port} of 127.0.0.1 is in use", hint="choose another one: kajovo-dr up --port N."
-        )
-    # a shell's background job ignores Ctrl-C, and would leave everything running
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    url = f"http://127.0.0.1:{port}"
+    # a shell's background job ignores Ctrl-C, and a closed terminal must not leave anything running
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     with ExitStack() as running:
+        running.enter_context(stack.exclusive(settings, user=f"kajovo-dr up ({url})"))
+        if _listens(port):
+            raise SettingError(
+                f"port {port} of 127.0.0.1 is in use",
+                hint="choose another one: kajovo-dr up --port N.",
+            )
         with terminal.progress() as progress:
             complete = running.enter_context(stack.whole(settings, progress=progress))
-        _serve(complete, port)
+        _serve(complete, port, url, own_storage=settings.dagster_url is None)
         terminal.tell("stopping the servers")
 
 
-def _serve(settings: Settings, port: int) -> None:
-    from kajovo_dr.defs.launch import dagster_home
+def _serve(settings: Settings, port: int, url: str, *, own_storage: bool) -> None:
+    from kajovo_dr.defs import launch
 
-    module = "kajovo_dr.definitions"
+    home = launch.dagster_home(settings)
+    if own_storage:  # nobody else can run on it, so a run in progress died with its processes
+        for job in launch.end_dead_runs(settings):
+            terminal.tell(f"a run of {job} was cut off when kajovo_dr last ended; marked as failed")
+    # the command is superseded by one of a package that operators need not install
+    python = [sys.executable, "-W", "ignore:Function `dev_command`", "-m"]
+    workspace = str(home / "workspace.yaml")
     dagster = process.start(
-        [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-m", module],
-        env={**os.environ, "DAGSTER_HOME": str(dagster_home(settings))},
+        [*python, "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", workspace],
+        env={**os.environ, "DAGSTER_HOME": str(home)},
         log=None,
+        cwd=home,
+        tethered=True,
     )
     try:
         listening = process.wait_until(
@@ -55,7 +67,7 @@ def _serve(settings: Settings, port: int) -> None:
         if not listening:
             raise ToolTimeout(f"the Dagster UI does not listen on port {port} after {_START_S} s")
         if dagster.poll() is None:
-            terminal.say(f"\nDagster UI: http://127.0.0.1:{port}   (Ctrl-C stops everything)\n")
+            terminal.say(f"\nDagster UI: {url}   (Ctrl-C stops everything)\n")
         code = dagster.wait()
         raise SettingError(
             f"the Dagster UI ended with exit code {code}", hint="the lines above say why."

@@ -105,7 +105,7 @@ def test_one_ctrl_c_stops_the_ui_and_all_servers(state: Path) -> None:
             check=False,
         )
         assert second.returncode == SettingError.exit_code
-        assert f"port {port} of 127.0.0.1 is in use" in second.stderr
+        assert f"kajovo-dr up (http://127.0.0.1:{port}) runs on the state folder" in second.stderr
         assert len(servers_of(state)) == 2
     finally:
         running.send_signal(signal.SIGINT)

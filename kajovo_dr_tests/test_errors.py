@@ -6,6 +6,7 @@ README.md's table of exit codes is compared with the classes, so that neither ca
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_the_default_message_is_lowercase_and_has_no_full_stop(cls: type[DrError
 @each_error
 def test_every_error_has_a_hint_or_says_why_its_class_has_none(cls: type[DrError]) -> None:
     if "hint" not in vars(cls):  # a hint of the parent would speak of something else
-        assert "\n    Hint where it is raised: " in (cls.__doc__ or "")
+        assert "\nHint where it is raised: " in inspect.cleandoc(cls.__doc__ or "")
     else:
         assert cls.hint.endswith(".")
         assert cls.hint[0].islower()

@@ -26,7 +26,7 @@ ARROWS = {
     "defs": {"postgres", "backups", "recovery", "defs", "definitions"},
 }
 #: Below every room: these know no room at all.
-GROUND = {"errors", "settings", "progress", "process", "files", "moments"}
+GROUND = {"errors", "settings", "progress", "process", "tether", "files", "moments"}
 #: Above every room: what a person starts.
 ROOF = {"cli", "demo", "doctor", "up", "definitions", "terminal"}
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: _name(path))
@@ -86,7 +86,7 @@ def test_the_rooms_of_dagster_do_import_it() -> None:
 
 @each_module
 def test_child_processes_start_in_one_module(path: Path) -> None:
-    assert "subprocess" not in _top_level(path) or _name(path) == "process"
+    assert "subprocess" not in _top_level(path) or _name(path) in ("process", "tether")
 
 
 @each_module

@@ -14,6 +14,7 @@ from statistics import median
 from kajovo_dr.backups.manifest import (
     DIGEST_SUFFIX,
     MANIFEST_SUFFIX,
+    Kind,
     Manifest,
     read_digest,
     read_manifest,
@@ -103,12 +104,21 @@ def newest_before(store: Store, moment: datetime, database: str | None = None) -
     return candidates[-1]
 
 
-def usual_bytes(previous: list[Backup], manifest_kind: str) -> float | None:
-    """Median bytes of the last backups of a kind since a shrink was accepted; None: no history."""
-    sizes = []
+@dataclass(frozen=True)
+class Usual:
+    """What recent backups were like: medians. size_bytes: of the same kind. None: no history."""
+
+    size_bytes: float | None
+    rows: float | None
+
+
+def usual(previous: list[Backup], kind: Kind) -> Usual:
+    """Medians of the last backups, since a shrink was accepted."""
+    since = []
     for backup in reversed(previous):
-        if backup.manifest.kind == manifest_kind:
-            sizes.append(backup.manifest.size_bytes)
-            if backup.manifest.shrink_accepted:
-                break
-    return median(sizes[:_COMPARED]) if sizes else None
+        since.append(backup.manifest)
+        if backup.manifest.shrink_accepted:
+            break
+    sizes = [manifest.size_bytes for manifest in since if manifest.kind == kind][:_COMPARED]
+    rows = [manifest.rows for manifest in since][:_COMPARED]
+    return Usual(median(sizes) if sizes else None, median(rows) if rows else None)

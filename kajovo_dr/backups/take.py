@@ -68,7 +68,7 @@ class Taken:
 
     backup: catalog.Backup
     verdicts: tuple[Verdict, ...]
-    usual_bytes: float | None
+    usual: catalog.Usual
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def take(
     transport = client_tools.transport_for(settings.pg_bin)
     previous = catalog.backups(store, server.dbname)
     kind = settings.backup_format
-    usual = catalog.usual_bytes(previous, kind)
+    usual = catalog.usual(previous, kind)
     _require_space(store, usual)
     client = client_tools.version(transport, "pg_dump", server)
     with (
@@ -158,7 +158,7 @@ def _dump(
     server: Server,
     snapshot: _Snapshot,
     incoming: Incoming,
-    usual: float | None,
+    usual: catalog.Usual,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write the dump file; what the manifest says of it, the sha256 taken from the stream."""
@@ -168,7 +168,7 @@ def _dump(
         snapshot=snapshot.id,
         lock_timeout_s=settings.lock_timeout_s,
     )
-    expected = int(usual) if usual else None
+    expected = int(usual.size_bytes) if usual.size_bytes else None
     begun = time.monotonic()
     with HashingWriter(incoming.dump_file) as writer:
 
@@ -225,20 +225,22 @@ def _manifest(
 
 
 def _judge(
-    settings: Settings, manifest: Manifest, found: Inspection, usual: float | None
+    settings: Settings, manifest: Manifest, found: Inspection, usual: catalog.Usual
 ) -> tuple[Verdict, ...]:
     """The size against the floor and against the previous backups; the content against itself."""
     size = manifest.size_bytes
-    ratio = size / usual if usual else 1.0
+    ratio = size / usual.size_bytes if usual.size_bytes else 1.0
+    rows_ratio = manifest.rows / usual.rows if usual.rows else 1.0
     size_problem: BackupError | None = None
     if size < settings.min_dump_bytes:
         size_problem = DumpTooSmall(
             f"the dump has {human_bytes(size)}, the floor is {human_bytes(settings.min_dump_bytes)}"
         )
-    elif ratio < settings.max_shrink and not manifest.shrink_accepted:
+    elif min(ratio, rows_ratio) < settings.max_shrink and not manifest.shrink_accepted:
+        what, part = ("rows", rows_ratio) if rows_ratio < ratio else ("bytes", ratio)
         size_problem = SizeCollapsed(
-            f"the dump has {human_bytes(size)}, {ratio:.0%} of the previous ones' median"
-            f" {human_bytes(usual or 0)}; the limit is {settings.max_shrink:.0%}"
+            f"the dump has {human_bytes(size)} and {manifest.rows} rows: {part:.0%} of the {what}"
+            f" that the previous ones had (median); the limit is {settings.max_shrink:.0%}"
         )
     damage: BackupError | None = None
     try:
@@ -246,13 +248,22 @@ def _judge(
     except DumpDamaged as damaged:
         damage = damaged
     return (
-        Verdict("dump_size", size_problem, {"bytes": size, "ratio_to_previous": round(ratio, 3)}),
+        Verdict(
+            "dump_size",
+            size_problem,
+            {
+                "bytes": size,
+                "rows": manifest.rows,
+                "ratio_to_previous": round(ratio, 3),
+                "rows_ratio_to_previous": round(rows_ratio, 3),
+            },
+        ),
         Verdict("dump_integrity", damage, {"findings": len(found.findings), "lines": found.lines}),
     )
 
 
-def _require_space(store: Store, usual: float | None) -> None:
-    free, needed = store.free_bytes(), (usual or 0) * _SPACE_MARGIN
+def _require_space(store: Store, usual: catalog.Usual) -> None:
+    free, needed = store.free_bytes(), (usual.size_bytes or 0) * _SPACE_MARGIN
     if free < needed:
         raise StoreFull(
             f"{human_bytes(free)} free in {store.folder}, the last dumps had {human_bytes(needed)}"

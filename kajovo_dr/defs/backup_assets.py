@@ -41,7 +41,7 @@ def today() -> str:
 class BackupConfig(dg.Config):
     """Config of the daily backup; nothing is required."""
 
-    reason: str = Field(default="scheduled", description="why this backup is taken")
+    reason: str = Field(default="by hand", description="why this backup is taken")
     accept_shrink: bool = Field(
         default=False, description="publish even if the dump is far smaller than the previous ones"
     )
@@ -123,7 +123,7 @@ def _require_today(context: dg.AssetExecutionContext) -> None:
     if context.partition_key != today():
         raise PastPartition(
             f"partition {context.partition_key} is not today ({today()}): "
-            "yesterday's data cannot be read any more"
+            "what the database held on a past day cannot be read any more"
         )
 
 
@@ -144,12 +144,12 @@ def _log_checks(context: dg.OpExecutionContext, verdicts: Any) -> None:
 def _metadata(taken: Taken) -> dict[str, Any]:
     """Numbers become plots, so every run gives the same ones."""
     manifest = taken.backup.manifest
-    ratio = manifest.size_bytes / taken.usual_bytes if taken.usual_bytes else 1.0
+    usual = taken.usual.size_bytes
     return {
         "dump_bytes": manifest.size_bytes,
         "dump_seconds": manifest.seconds,
         "rows": manifest.rows,
-        "ratio_to_previous": round(ratio, 4),
+        "ratio_to_previous": round(manifest.size_bytes / usual, 4) if usual else 1.0,
         "snapshot": dg.MetadataValue.timestamp(manifest.created_at),
         "path": dg.MetadataValue.path(taken.backup.path),
         "sha256": manifest.sha256,

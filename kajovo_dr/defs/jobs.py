@@ -25,8 +25,8 @@ class IncidentConfig(dg.Config):
     database: str = Field(description="database to restore into: a new name, or an empty database")
     incident_time: str = Field(
         default="",
-        description="when it happened, like 2026-11-23T03:10:00+01:00; the last backup before it is"
-        " used; empty: now",
+        description="when it happened, like 2026-11-23T03:10:00+01:00: the last backup before it is"
+        " used, and the outage counts from it; empty: now, the moment of the launch",
     )
     backup: str = Field(default="", description="name of the backup to use instead")
     note: str = Field(default="", description="what happened")
@@ -52,6 +52,7 @@ def _incident(form: IncidentConfig) -> dg.RunConfig:
             "restored_database": RestoreConfig(
                 database=form.database,
                 backup=form.backup,
+                incident=True,
                 incident_time=form.incident_time,
                 who=form.who,
                 note=form.note,
@@ -129,7 +130,9 @@ smoke_job = _recovery_job(
 incident_recovery_job = _recovery_job(
     "incident_recovery_job",
     _incident,
-    "The whole recovery: restore, migrate, readiness, smoke test, incident log.",
+    "The whole recovery: restore, migrate, readiness, smoke test, incident log. Open it with"
+    " Materialize all, and fill in at least two lines:\n\n    who: YOUR NAME\n"
+    "    database: kajovo_hotel\n\nThe application must use that database for the last phases.",
     "restored_database",
     "migrated_schema",
     checks.READINESS,

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ from kajovo_dr.defs.resources import Environment
 from kajovo_dr.errors import SettingError
 from kajovo_dr.files import private_folder
 from kajovo_dr.progress import Progress
+from kajovo_dr.recovery.journal import RecoveryJournal
 from kajovo_dr.settings import Settings
+
+_IN_PROGRESS = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @dataclass(frozen=True)
@@ -57,16 +65,36 @@ class _Watched:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The folder that DAGSTER_HOME names, with our ``dagster.yaml`` in it."""
+    """The folder that DAGSTER_HOME names, with our two files in it."""
     home = private_folder(settings.state / "dagster")
     package = Path(kajovo_dr.__file__).parent
-    for source in (package.parent / "dagster.yaml", package / "dagster.yaml"):
-        if source.is_file():
-            shutil.copyfile(source, home / "dagster.yaml")
-            return home
-    raise SettingError(
-        "dagster.yaml is missing beside the package", hint="install kajovo_dr again."
-    )
+    for name in ("dagster.yaml", "workspace.yaml"):
+        # beside the package in a clone, inside it when it was installed
+        found = next((each for each in (package.parent, package) if (each / name).is_file()), None)
+        if found is None:
+            raise SettingError(
+                f"{name} is missing beside the package", hint="install kajovo_dr again."
+            )
+        shutil.copyfile(found / name, home / name)
+    return home
+
+
+def end_dead_runs(settings: Settings) -> list[str]:
+    """Mark runs in progress as failed, and log their recoveries as interrupted; the jobs' names.
+
+    Only for a storage that nobody else uses, before its daemon starts: a run left there as started
+    would hold its place in the queue until the maximum runtime, and tonight's recovery behind it.
+    """
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    with dg.DagsterInstance.get() as instance, _quiet():
+        dead = instance.get_runs(filters=dg.RunsFilter(statuses=_IN_PROGRESS))
+        for run in dead:
+            instance.report_run_failed(run, "kajovo_dr ended while this run was in progress")
+            if journal := RecoveryJournal.open(
+                settings.state, run.root_run_id or run.run_id, settings
+            ):
+                journal.interrupt()
+    return [run.job_name for run in dead]
 
 
 def run_job(
@@ -79,11 +107,7 @@ def run_job(
     from kajovo_dr.definitions import defs
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
-    with (
-        dg.DagsterInstance.get() as instance,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
-        contextlib.redirect_stderr(said),
-    ):
+    with dg.DagsterInstance.get() as instance, _quiet():
         result = defs.resolve_job_def(name).execute_in_process(
             run_config=config,
             partition_key=partition,
@@ -94,6 +118,13 @@ def run_job(
     return Outcome(
         result.run_id, result.success, _failure(result), _materialized(result), _checks(result)
     )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dagster's lines off the terminal: the same events are in its storage."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said, contextlib.redirect_stderr(said):
+        yield
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:

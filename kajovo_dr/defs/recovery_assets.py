@@ -16,6 +16,7 @@ from kajovo_dr import moments
 from kajovo_dr.defs import checks
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.errors import NotConfigured, NotReady, SettingError, SmokeFailed
+from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import report
 from kajovo_dr.recovery.choose import choose
 from kajovo_dr.recovery.incident_log import IncidentLog
@@ -40,6 +41,9 @@ class RestoreConfig(dg.Config):
     )
     incident_time: str = Field(
         default="", description="when it happened, like 2026-11-23T03:10:00+01:00; empty: now"
+    )
+    incident: bool = Field(
+        default=False, description="write this recovery into the incident log (needs who)"
     )
     who: str = Field(default="", description="who launches this recovery, for the incident log")
     note: str = Field(default="", description="what happened, for the incident log")
@@ -68,20 +72,8 @@ def restored_database(
         settings = environment.settings()
         target = environment.target(config.database)
         before = _incident_at(config)
-        if config.who:
-            RecoveryJournal.begin(
-                settings.state,
-                RecoveryRecord(
-                    id=context.run.run_id,
-                    incident_at=before,
-                    started_at=datetime.now(UTC),
-                    who=config.who,
-                    note=config.note,
-                    database=target.dbname,
-                    server=target.address,
-                ),
-                settings,
-            )
+        if config.incident and _journal(context, settings) is None:
+            _begin(context, settings, config, target, before)
         with _phase(context, settings, "restore") as note:
             protected = environment.source().dbname
             backup = choose(settings, name=config.backup, before=before, database=protected)
@@ -120,7 +112,9 @@ def migrated_schema(
         target = environment.target(_database(context, settings, config))
         with _phase(context, settings, "migrate") as note:
             done = migrate(settings, target, progress=environment.progress(context))
-            note.detail = f"{done.before or 'empty'} to {done.after}"
+            same = done.before == done.after
+            way = "already at" if same else f"{done.before or 'empty'} to"
+            note.detail = f"{way} {done.after}"
     return dg.MaterializeResult(
         metadata={
             "database": target.shown,
@@ -171,10 +165,12 @@ def smoke_report(
         target = environment.target(_database(context, settings, config))
         failed: SmokeFailed | None = None
         try:
-            with _phase(context, settings, "smoke"):
+            with _phase(context, settings, "smoke") as note:
                 result = smoke(settings, target, progress=environment.progress(context))
                 if journal := _journal(context, settings):
                     journal.update(smoke=result)
+                passed = sum(each.ok for each in result.results)
+                note.detail = f"{passed} of {len(result.results)} endpoints passed"
                 result.raise_for_failures()
         except SmokeFailed as failure:
             failed = failure
@@ -225,6 +221,31 @@ def incident_log_entry(
     yield checks.rto_result(entry)
 
 
+def _begin(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    config: RestoreConfig,
+    target: Server,
+    incident_at: datetime,
+) -> None:
+    if not config.who.strip():
+        raise SettingError(
+            "who is empty: the incident log names who launched a recovery",
+            hint="fill in a name and launch again; nothing was changed.",
+        )
+    record = RecoveryRecord(
+        id=_recovery_id(context),
+        runs=(context.run.run_id,),
+        incident_at=incident_at,
+        started_at=datetime.now(UTC),
+        who=config.who,
+        note=config.note,
+        database=target.dbname,
+        server=target.address,
+    )
+    RecoveryJournal.begin(settings.state, record, settings)
+
+
 def _incident_at(config: RestoreConfig) -> datetime:
     now = datetime.now(UTC)
     if not config.incident_time:
@@ -239,7 +260,15 @@ def _incident_at(config: RestoreConfig) -> datetime:
 
 
 def _journal(context: dg.AssetExecutionContext, settings: Settings) -> RecoveryJournal | None:
-    return RecoveryJournal.open(settings.state, context.run.run_id, settings)
+    """The journal of this run's recovery; a run begun anew goes on with that of the first."""
+    journal = RecoveryJournal.open(settings.state, _recovery_id(context), settings)
+    if journal is not None:
+        journal.join(context.run.run_id)
+    return journal
+
+
+def _recovery_id(context: dg.AssetExecutionContext) -> str:
+    return context.run.root_run_id or context.run.run_id
 
 
 @contextmanager

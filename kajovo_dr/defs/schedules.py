@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from kajovo_dr.defs.backup_assets import today
+from kajovo_dr.defs.backup_assets import BackupConfig, today
+from kajovo_dr.defs.checks import BACKUP
 from kajovo_dr.defs.jobs import postgres_backup_job
 from kajovo_dr.settings import Settings
 
@@ -20,5 +21,7 @@ def backup_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     gone; its key still makes it run once.
     """
     return dg.RunRequest(
-        run_key=context.scheduled_execution_time.isoformat(), partition_key=today()
+        run_key=context.scheduled_execution_time.isoformat(),
+        partition_key=today(),
+        run_config=dg.RunConfig(ops={BACKUP: BackupConfig(reason="scheduled")}),
     )

@@ -17,6 +17,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,8 @@ from kajovo_dr.postgres.server import Server
 START_TIMEOUT_S = 120
 #: Seconds for a fast shutdown, which writes a checkpoint, before the server is killed.
 STOP_TIMEOUT_S = 60
-#: Somebody else may take the free port between our look and the server's bind.
-_PORT_ATTEMPTS = 3
+#: Seconds before each attempt to start.
+_PAUSES_S = (0, 1, 3)
 #: Beyond this a log starts anew with the next server.
 _LOG_LIMIT = 10_000_000
 
@@ -119,19 +120,30 @@ class EmbeddedServer:
             self._initialise(bin_dir)
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.unlink()
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            seen = self._log.stat().st_size if self._log.exists() else 0
-            self._process = self._spawn(bin_dir, _free_port())
-            if process.wait_until(self._settled, timeout=START_TIMEOUT_S) and self._running():
+        said = ""
+        for pause in _PAUSES_S:
+            time.sleep(pause)
+            said = self._start_once(bin_dir)
+            if self._running():
                 return
+            # a port that was taken meanwhile, or a killed server whose last process still ends
+            if "could not bind" not in said and "postmaster.pid" not in said:
+                break
+        tail = " | ".join(said.strip().splitlines()[-3:])
+        raise EmbeddedServerError(
+            f"the server in {self.folder} did not start: {tail or 'it said nothing'}",
+            hint=f"read {self._log}; a broken sandbox cluster may be deleted when none of its "
+            "processes is left.",
+        )
+
+    def _start_once(self, bin_dir: Path) -> str:
+        """Start a server and wait until it is ready or has ended; what it wrote into its log."""
+        seen = self._log.stat().st_size if self._log.exists() else 0
+        self._process = self._spawn(bin_dir, _free_port())
+        process.wait_until(self._settled, timeout=START_TIMEOUT_S)
+        if not self._running():
             process.stop(self._process, timeout=STOP_TIMEOUT_S)
-            said = self._log.read_bytes()[seen:].decode("utf-8", "replace")
-            if attempt == _PORT_ATTEMPTS or "could not bind" not in said:
-                tail = " | ".join(said.strip().splitlines()[-3:])
-                raise EmbeddedServerError(
-                    f"the server in {self.folder} did not start: {tail or 'it said nothing'}",
-                    hint=f"read {self._log}; a broken sandbox cluster may simply be deleted.",
-                )
+        return self._log.read_bytes()[seen:].decode("utf-8", "replace")
 
     def _spawn(self, bin_dir: Path, port: int) -> process.Running:
         fixed = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": str(port)}

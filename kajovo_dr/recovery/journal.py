@@ -80,6 +80,23 @@ class RecoveryJournal:
             self._write(record)
         return record
 
+    def join(self, run: str) -> None:
+        """Note the run that goes on with this recovery.
+
+        A new one is another attempt: what failed before is in the incident log already.
+        """
+        record = self.record
+        if run not in record.runs:
+            succeeded = tuple(phase for phase in record.phases if phase.ok)
+            self.update(runs=(*record.runs, run), phases=succeeded, smoke=None)
+
+    def interrupt(self) -> None:
+        """Log a recovery whose process died without a word, unless its end is logged already."""
+        if self.record.entry_id in {entry.id for entry in self._log().read()}:
+            return
+        self._add(Phase(name="interrupted", seconds=0, ok=False, detail="its process was ended"))
+        self._log_failure()
+
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[PhaseNote]:
         """Measure a phase and save it when it ends; a failure also goes into the incident log."""
@@ -106,12 +123,28 @@ class RecoveryJournal:
             self._write(record.model_copy(update={"phases": (*record.phases, phase)}))
 
     def _log_failure(self) -> None:
-        settings = self._settings or Settings.load(state=self._state)
-        log = IncidentLog(self._state, timezone=settings.timezone)
-        log.append(entry_from(self.record, settings, datetime.now(UTC)))
+        self._log().append(entry_from(self.record, self._rto(), datetime.now(UTC)))
+
+    def _log(self) -> IncidentLog:
+        return IncidentLog(self._state, timezone=self._rto().timezone)
+
+    def _rto(self) -> Settings:
+        return self._settings or Settings.load(state=self._state)
 
     def _write(self, record: RecoveryRecord) -> None:
         private_file.replace(self._path, record.model_dump_json(indent=2) + "\n")
+
+
+def unfinished(state: Path) -> list[RecoveryRecord]:
+    """Recoveries without an entry in the incident log: under way, or killed without a word."""
+    logged = {entry.id for entry in IncidentLog(state).read()}
+    records = []
+    for path in sorted((state / "recoveries").glob("*.json")):
+        with contextlib.suppress(DrError):  # a damaged record is no recovery to go on with
+            record = RecoveryJournal(state, path.stem).record
+            if record.entry_id not in logged:
+                records.append(record)
+    return records
 
 
 def _path(state: Path, recovery_id: str) -> Path:

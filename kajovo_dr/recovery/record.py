@@ -31,7 +31,9 @@ class Phase(BaseModel):
 
 
 class RecoveryRecord(BaseModel):
-    """A recovery under way. server: as it may be shown, without a password."""
+    """A recovery under way. server: as it may be shown, without a password. runs: of Dagster, which
+    can begin one anew where it failed; each is an attempt with an entry of its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,8 +46,14 @@ class RecoveryRecord(BaseModel):
     server: str
     backup: str | None = None
     snapshot_at: AwareDatetime | None = None
+    runs: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     smoke: SmokeReport | None = None
+
+    @property
+    def entry_id(self) -> str:
+        """The id in the incident log: from the second attempt on with its number."""
+        return self.id if len(self.runs) < 2 else f"{self.id[:60]}-{len(self.runs)}"
 
     @property
     def failed_phase(self) -> str | None:
@@ -88,12 +96,17 @@ class IncidentEntry(BaseModel):
     failed_phase: str | None
 
 
+#: Fields that an entry takes over as they are.
+_COMMON = (RecoveryRecord.model_fields.keys() & IncidentEntry.model_fields.keys()) - {"id"}
+
+
 def entry_from(record: RecoveryRecord, settings: Settings, finished_at: datetime) -> IncidentEntry:
     """The log's entry for a recovery that ended at this time."""
     incident = record.incident_at
     duration = (finished_at - record.started_at).total_seconds()
     return IncidentEntry(
-        **{name: getattr(record, name) for name in RecoveryRecord.model_fields},
+        **{name: getattr(record, name) for name in RecoveryRecord.model_fields if name in _COMMON},
+        id=record.entry_id,
         finished_at=finished_at,
         data_lost_s=_seconds(record.snapshot_at, incident),
         duration_s=duration,

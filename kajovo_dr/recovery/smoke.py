@@ -15,11 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from kajovo_dr.errors import NotConfigured, NotReady, SmokeFailed
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery import database_use
 from kajovo_dr.recovery.answer import Answer, member
 from kajovo_dr.recovery.application import Application, login_body
 from kajovo_dr.recovery.expectations import Expectation, expectations
 from kajovo_dr.settings import Endpoint, Settings
 
+#: The result that says whether the application works on the tested database.
+SAME_DATABASE = "same_database"
 #: What a decoder writes for bytes that it cannot read: the trace of a damaged encoding.
 _REPLACEMENT = "\ufffd"
 
@@ -88,13 +91,30 @@ def smoke(settings: Settings, server: Server, *, progress: Progress = silent) ->
         )
     credentials = login_body(settings)
     expected = expectations(server, endpoints)
+    if settings.app_uses_database:
+        with database_use.watched(server) as use:
+            results = _asked(settings, credentials, endpoints, expected, progress)
+        results.append(_same_database(server, seen=use.seen))
+    else:
+        results = _asked(settings, credentials, endpoints, expected, progress)
+    return SmokeReport(results=tuple(results), seconds=time.monotonic() - began)
+
+
+def _asked(
+    settings: Settings,
+    credentials: dict[str, Any] | None,
+    endpoints: tuple[Endpoint, ...],
+    expected: tuple[Expectation, ...],
+    progress: Progress,
+) -> list[EndpointResult]:
+    """Log in once, ask every endpoint, log out."""
+    results = []
     with Application(settings) as application:
         if credentials is None:
             application.get(settings.app_ready_path)  # raises NotReady when nobody answers
         else:
             application.login(credentials)
         try:
-            results = []
             for number, (endpoint, expectation) in enumerate(zip(endpoints, expected, strict=True)):
                 progress(f"smoke: {endpoint.name}", 0, None)
                 module = number < len(settings.app_modules)
@@ -105,7 +125,13 @@ def smoke(settings: Settings, server: Server, *, progress: Progress = silent) ->
         results.append(
             EndpointResult(name="logout", module=False, required=False, ok=False, detail=trouble)
         )
-    return SmokeReport(results=tuple(results), seconds=time.monotonic() - began)
+    return results
+
+
+def _same_database(server: Server, *, seen: bool) -> EndpointResult:
+    """Without this the other results may be those of another database."""
+    detail = "" if seen else f"the application has no session in {server.dbname!r}: it uses another"
+    return EndpointResult(name=SAME_DATABASE, module=False, required=True, ok=seen, detail=detail)
 
 
 class _Wrong(Exception):

@@ -61,6 +61,7 @@ def start_api(
         [sys.executable, "-m", "kajovo_dr.sandbox.api", "--port", str(port)],
         env=_environment(server, email, password, media_root),
         log=log,
+        tethered=True,
     )
     running = RunningApi(f"http://127.0.0.1:{port}", process, log)
     try:

@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
-from kajovo_dr.errors import DrError
-from kajovo_dr.files import private_folder, write_private
+from kajovo_dr.errors import DrError, SettingError
+from kajovo_dr.files import PRIVATE_FILE, private_folder, replace_atomically, write_private
 from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import Progress, silent
@@ -41,6 +42,30 @@ def uses_sandbox(settings: Settings) -> bool:
 def folder(settings: Settings) -> Path:
     """The sandbox's own files: password, photos, log of the API."""
     return private_folder(settings.state / "sandbox")
+
+
+@contextmanager
+def exclusive(settings: Settings, *, user: str) -> Iterator[None]:
+    """Let one `up` or `demo` at a time use a state folder: two daemons on one storage start every
+    run twice, and a demo would take the hotel from under the UI.
+    """
+    private_folder(settings.state)
+    said = settings.state / "in-use-by"
+    lock = FileLock(settings.state / "in-use.lock", mode=PRIVATE_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        other = said.read_text(encoding="utf-8") if said.exists() else "another kajovo-dr"
+        raise SettingError(
+            f"{other} runs on the state folder {settings.state}",
+            hint="stop it first, or set KAJOVO_DR_STATE to another folder.",
+        ) from None
+    try:
+        replace_atomically(said, user.encode())
+        yield
+    finally:
+        said.unlink(missing_ok=True)
+        lock.release()
 
 
 @contextmanager

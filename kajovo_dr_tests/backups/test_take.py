@@ -140,13 +140,27 @@ def test_a_collapse_is_not_published_until_it_is_accepted(
     take(settings, large, reason="test")
     with databases.connect(large) as session:
         session.execute("DELETE FROM velká WHERE i > 100")
-    with pytest.raises(BadDump, match="of the previous ones' median") as refused:
+    with pytest.raises(BadDump, match=r"of the rows|of the bytes") as refused:
         take(settings, large, reason="test")
     assert refused.value.exit_code == SizeCollapsed.exit_code
     assert "--accept-shrink" in refused.value.hint
     assert len(catalog.backups(open_store(settings))) == 1
     take(settings, large, reason="emptied on purpose", accept_shrink=True)
-    assert take(settings, large, reason="the next one needs no acceptance").usual_bytes is not None
+    assert (
+        take(settings, large, reason="the next one needs no acceptance").usual.size_bytes
+        is not None
+    )
+
+
+def test_rows_that_are_gone_are_noticed_in_another_format_too(
+    settings: Settings, large: Server
+) -> None:
+    take(settings, large, reason="test")
+    with databases.connect(large) as session:
+        session.execute("DELETE FROM velká WHERE i > 100")
+    with pytest.raises(BadDump, match="100 rows: 0% of the rows"):
+        take(settings.with_overrides(backup_format="custom"), large, reason="test")
+    assert len(published(settings)) == 4
 
 
 def test_another_databases_size_is_no_yardstick(
@@ -156,7 +170,8 @@ def test_another_databases_size_is_no_yardstick(
     other = new_database("jiná")
     with databases.connect(other) as session:
         session.execute("CREATE TABLE t (i int)")
-    assert take(settings, other, reason="test").usual_bytes is None
+    usual = take(settings, other, reason="test").usual
+    assert (usual.size_bytes, usual.rows) == (None, None)
 
 
 def test_a_second_backup_of_the_same_database_is_refused_at_once(

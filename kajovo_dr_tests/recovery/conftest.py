@@ -23,6 +23,7 @@ def settings_for(url: str, **overrides: Any) -> Settings:
         "app_ready_attempts": 2,
         "app_ready_pause_s": 0,
         "app_timeout_s": 20,
+        "app_uses_database": False,  # the front desk has none
     }
     return Settings.load(**given | overrides)
 

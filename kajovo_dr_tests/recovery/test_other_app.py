@@ -6,7 +6,7 @@ with nothing but environment variables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -63,6 +63,7 @@ def test_another_application_recovers_with_settings_only(
         ("books", True, 5, 5),
         ("shelves", True, 2, 2),
         ("shelf", True, None, None),
+        ("same_database", True, None, None),
     ]
     assert library.tokens == set()
     assert [(method, path) for method, path, _ in library.log] == [
@@ -95,3 +96,19 @@ def test_rows_that_its_lists_do_not_show_are_missed(library: Library, restored: 
         report = smoke(settings, restored, progress=lose)
     (books,) = report.failures
     assert books.detail == "the application lists 4, the database has 5"
+
+
+def test_a_database_that_the_application_does_not_use_proves_nothing(
+    library: Library, restored: Server, new_database: Callable[[str], Server]
+) -> None:
+    # equal rows in another database: every count agrees, and says nothing of the application
+    beside = new_database("vedle živé")
+    with psycopg.connect(beside.conninfo()) as connection:
+        connection.execute(RESTORED.encode())
+    settings = Settings.load()
+    migrate(settings, beside)
+    migrate(settings, restored)
+    report = smoke(settings, beside)
+    assert [failed.name for failed in report.failures] == ["same_database"]
+    assert "no session in 'vedle živé'" in report.failures[0].detail
+    assert smoke(settings, restored).ok
