@@ -7,6 +7,7 @@ Dagster: `list`, `verify`, `restore`, `backup` and `doctor` run when it is among
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from typing import Any
 import click
 
 from kajovo_dr import __version__, terminal
-from kajovo_dr.errors import DrError, DumpDamaged
+from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, SettingError
+from kajovo_dr.postgres.server import forget_libpq_variables
 from kajovo_dr.settings import Settings
 
 #: Exit code of a bug; the codes of errors are in ``errors``.
@@ -45,32 +47,34 @@ def main() -> None:
     """Run the command line; every way out has its exit code."""
     terminal.use_utf8()
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what we report
-    debug = "--debug" in sys.argv
+    forget_libpq_variables()
+    # a service that is stopped must clean up as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        _leave(_INTERRUPTED, "interrupted; nothing half-done was published")
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
-    except KeyboardInterrupt:
-        _leave(_INTERRUPTED, "interrupted; nothing half-done was published")
-    except DrError as error:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        terminal.tell("interrupted; nothing half-done was published")
+        sys.exit(_INTERRUPTED)
+    except Exception as failure:  # noqa: BLE001 - an operator gets a sentence, not a traceback
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        error = _for_the_operator(failure)
         terminal.show_error(error)
-        if debug:
-            traceback.print_exc()
-        sys.exit(error.exit_code)
-    except Exception as bug:  # noqa: BLE001 - an operator gets a sentence, not a traceback
-        if debug:
-            traceback.print_exc()
-        hint = "this is a bug: run it again as kajovo-dr --debug … and report what it prints."
-        terminal.show_error(DrError(f"unexpected {type(bug).__name__}: {bug}", hint=hint))
-        sys.exit(_BUG)
+        sys.exit(error.exit_code or _BUG)
 
 
-def _leave(code: int, words: str) -> None:
-    terminal.tell(words)
-    sys.exit(code)
+def _for_the_operator(failure: Exception) -> DrError:
+    if isinstance(failure, DrError):
+        return failure
+    if isinstance(failure, OSError):
+        return FileRefused(f"{failure.filename or 'output'}: {str(failure.strerror).lower()}")
+    if isinstance(failure, UnicodeEncodeError):
+        return SettingError("an argument or a setting is not UTF-8", hint="write it in UTF-8.")
+    hint = "this is a bug: run it again as kajovo-dr --debug … and report what it prints."
+    return DrError(f"unexpected {type(failure).__name__}: {failure}", hint=hint)
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -164,7 +168,7 @@ def verify(settings: Settings, backup: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("backup", required=False, default="", metavar="[NAME]")
+@click.argument("backup", required=False, metavar="[NAME]")
 @click.option("--into", required=True, metavar="DATABASE", help="A new name, or an empty database.")
 @click.option("--before", metavar="TIME", help="Use the last backup before it (ISO 8601).")
 @json_option
@@ -173,22 +177,30 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
     """Restore a backup (default: the newest) into a new database and compare its rows."""
     from dataclasses import asdict
 
-    from kajovo_dr.postgres.server import restore_target
+    from kajovo_dr.postgres.server import restore_target, source
     from kajovo_dr.recovery.choose import choose
     from kajovo_dr.recovery.restore import restore as run
-    from kajovo_dr.sandbox.stack import protected_database
+    from kajovo_dr.sandbox.stack import server_of_restores, uses_sandbox
 
-    until = _moment(before, "--before") if before else datetime.now(UTC)
-    with protected_database(settings) as complete, terminal.progress() as progress:
+    if backup is not None and before is not None:
+        raise click.UsageError("give a NAME or --before, not both")
+    if backup is not None and not backup.strip():
+        raise SettingError("NAME is empty", hint="leave it out for the newest backup.")
+    until = _before(before)
+    with server_of_restores(settings) as complete, terminal.progress() as progress:
         target = restore_target(complete, into)
-        chosen = choose(settings, name=backup, before=until)
+        protected = source(complete).dbname if complete.database_url else None
+        chosen = choose(complete, name=backup or "", before=until, database=protected)
         restored = run(complete, chosen, target, progress=progress)
     if as_json:
         terminal.show_json(asdict(restored))
         return
-    terminal.say(f"{terminal.mark(ok=True)} {restored.backup} is now {target.shown}")
+    of = chosen.manifest.database
+    terminal.say(f"{terminal.mark(ok=True)} {restored.backup} of {of} is now {target.shown}")
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in restored.seconds.items())
     terminal.say(f"   {restored.rows} rows in {restored.tables} tables as promised; {steps}")
+    if settings.restore_url is None and uses_sandbox(settings):
+        terminal.say("   the sandbox's server runs while kajovo-dr up does, at another port")
 
 
 @cli.command()
@@ -222,7 +234,13 @@ def demo(settings: Settings, rows: int) -> None:
 
 
 @cli.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=3000,
+    show_default=True,
+    help="Port of the Dagster UI.",
+)
 @with_settings
 def up(settings: Settings, port: int) -> None:
     """Start the servers and the Dagster UI; one Ctrl-C stops them all."""
@@ -231,10 +249,15 @@ def up(settings: Settings, port: int) -> None:
     run(settings, port=port)
 
 
-def _moment(text: str, name: str) -> datetime:
+def _before(text: str | None) -> datetime:
+    """The moment that --before names; now without it."""
     from kajovo_dr.moments import parse
 
-    return parse(text, name)
+    now = datetime.now(UTC)
+    until = now if text is None else parse(text, "--before")
+    if until > now:
+        raise SettingError(f"--before {text} lies in the future", hint="check the offset.")
+    return until
 
 
 def _entry_cells(entry: Any, settings: Settings) -> list[str]:

@@ -22,7 +22,7 @@ from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.sandbox import stack
 from kajovo_dr.sandbox.schema import OLD_REVISION
-from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.settings import Settings
 
 #: What the backup and the recovery must have materialized in Dagster.
 _RIVER = (
@@ -32,13 +32,15 @@ _RIVER = (
     "smoke_report",
     "incident_log_entry",
 )
-#: Settings that would lead the demo out of the sandbox.
-_REAL = ("database_url", "restore_url", "app_base_url", "migrate_dir")
 
 
 def run(settings: Settings, *, rows: int) -> None:
     """Seed, back up, destroy, recover, judge; raises unless all of it held."""
-    _refuse_real_systems(settings)
+    if real := stack.set_ones(settings, (*stack.REAL, "database_url", "dagster_url")):
+        raise SettingError(
+            f"the demo destroys a database and logs in, and {real} may be real",
+            hint="unset it to run the demo on the sandbox hotel alone.",
+        )
     steps = _Steps()
     terminal.say("kajovo_dr demo: a hotel loses its database and gets it back\n")
     with terminal.progress() as progress, ExitStack() as running:
@@ -50,15 +52,6 @@ def run(settings: Settings, *, rows: int) -> None:
             note.append(f"about {rows} rows, schema at {OLD_REVISION}")
         entry = _river(complete, steps, progress)
     _judge(settings, entry)
-
-
-def _refuse_real_systems(settings: Settings) -> None:
-    real = [PREFIX + name.upper() for name in _REAL if getattr(settings, name)]
-    if real:
-        raise SettingError(
-            f"the demo destroys a database and logs in, and {' and '.join(real)} may be real",
-            hint="unset it to run the demo on the sandbox hotel alone.",
-        )
 
 
 def _river(settings: Settings, steps: _Steps, progress: Progress) -> IncidentEntry:

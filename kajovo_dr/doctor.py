@@ -6,6 +6,7 @@ the work of the rooms that it asks.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -128,6 +129,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
     for entry in entries:
         if entry.problem is not None:
             yield Finding("backup", "warn", str(entry.problem), entry.problem.hint)
+    if settings.database_url is not None:
+        with contextlib.suppress(DrError):  # a bad URL is a finding of its own
+            protected = source(settings).dbname
+            sound = [backup for backup in sound if backup.manifest.database == protected]
     yield _recovery_point(settings, sound)
 
 

@@ -9,7 +9,8 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     │                  ClientMissing, TargetBusy, DatabaseMissing,
     │                  EmbeddedServerError, ServerLost                    20–28
     ├── StoreError ─── StoreMissing, StoreNotWritable, StoreFull,
-    │                  BackupMissing, ManifestError, FormatUnknown        30–35
+    │                  BackupMissing, ManifestError, FormatUnknown,
+    │                  FileRefused                                        30–36
     ├── BackupError ── DumpFailed, DumpDamaged, DatabaseEmpty,
     │                  SizeCollapsed, PastPartition, DumpTooSmall         40–45
     ├── RestoreError ─ TargetNotEmpty, RestoreFailed, CountsDiffer,
@@ -185,6 +186,13 @@ class FormatUnknown(StoreError):
 
     exit_code = 35
     hint = "upgrade kajovo_dr to at least the version that wrote this backup."
+
+
+class FileRefused(StoreError):
+    """A file or folder cannot be used."""
+
+    exit_code = 36
+    hint = "check that it exists and that this user may read and write it."
 
 
 class BackupError(DrError):

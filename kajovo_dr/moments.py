@@ -1,21 +1,79 @@
-"""Moments as people write them: ISO 8601 with an offset, because without one it is a guess."""
+"""Moments and schedules as people write them.
+
+Belongs here: ISO 8601 with an offset, because without one it is a guess, and cron. Not here: what
+happens then.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from kajovo_dr.errors import SettingError
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+#: Name, least and greatest value of each field, and the names that stand for values.
+_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
+    ("minute", 0, 59, {}),
+    ("hour", 0, 23, {}),
+    ("day", 1, 31, {}),
+    ("month", 1, 12, {name: at for at, name in enumerate(_MONTHS, 1)}),
+    ("weekday", 0, 7, {name: at for at, name in enumerate(_WEEKDAYS)}),
+)
+_VALUE = r"[0-9]{1,2}|[a-z]{3}"
+_PART = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,2}}))?")
+_LONGEST_MONTH = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def parse(text: str, name: str) -> datetime:
     """The moment; raises `SettingError` that names where it was given."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise SettingError(
-            f"{name} is {text!r}, not a moment with an offset",
-            hint="write it like 2026-11-23T03:10:00+01:00.",
-        )
-    return moment
+        if moment.tzinfo is not None:
+            moment.astimezone(UTC)  # the ends of the calendar have none
+            return moment
+    except (ValueError, OverflowError):
+        pass
+    raise SettingError(
+        f"{name} is {text!r}, not a moment with an offset",
+        hint="write it like 2026-11-23T03:10:00+01:00.",
+    )
+
+
+def check_cron(text: str) -> None:
+    """Raise `ValueError` unless it is a cron schedule of five fields that comes round some day."""
+    fields = text.lower().split(" ")
+    if len(fields) != len(_FIELDS):
+        raise ValueError("a cron schedule has five fields with one space between them")
+    values = [set(_values(field, *about)) for field, about in zip(fields, _FIELDS, strict=True)]
+    _, _, days, months, _ = values
+    longest = max(_LONGEST_MONTH.get(month, 31) for month in months)
+    if fields[4] == "*" and min(days) > longest:
+        raise ValueError("no month of the cron schedule has that day")
+
+
+def _values(field: str, name: str, least: int, most: int, names: dict[str, int]) -> Iterator[int]:
+    for part in field.split(","):
+        match = _PART.fullmatch(part)
+        values = _range(match, least, most, names) if match else range(0)
+        if not values:
+            raise ValueError(
+                f"the {name} of the cron schedule is not made of {least} to {most}, * , - and /"
+            )
+        yield from values
+
+
+def _range(match: re.Match[str], least: int, most: int, names: dict[str, int]) -> range:
+    """The values of a part; empty when it is impossible."""
+
+    def number(text: str) -> int:
+        return int(text) if text.isdigit() else names.get(text, -1)
+
+    first, last, step = match.groups()
+    begin = least if first is None else number(first)
+    end = number(last) if last else begin if first and not step else most
+    if not least <= begin <= end <= most or step in ("0", "00"):
+        return range(0)
+    return range(begin, end + 1, int(step or 1))

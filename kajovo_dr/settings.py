@@ -39,11 +39,14 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from kajovo_dr import moments
 from kajovo_dr.errors import NotConfigured, SettingError
 
 PREFIX = "KAJOVO_DR_"
 #: Names the TOML file; read before the settings themselves.
 CONFIG_VARIABLE = PREFIX + "CONFIG"
+#: Seconds, minutes or hours at most: more does not fit into every program that waits for them.
+_MOST = 2_000_000
 
 
 def default_state() -> Path:
@@ -176,6 +179,7 @@ class Settings(BaseSettings):
         extra="forbid",
         env_ignore_empty=True,
         validate_default=False,
+        allow_inf_nan=False,
     )
 
     state: Path = Field(
@@ -202,11 +206,13 @@ class Settings(BaseSettings):
     run_as: str = Field(
         "", description="system user of embedded servers under root; unset: postgres, else nobody"
     )
-    connect_timeout_s: int = Field(10, ge=1, description="seconds to wait for a connection")
+    connect_timeout_s: int = Field(
+        10, ge=1, le=_MOST, description="seconds to wait for a connection"
+    )
 
     # backups
     backup_dir: Path | None = Field(
-        None, description="folder of the backups; unset: backups/ in the state folder"
+        None, description="folder of the backups, which must exist; unset: one in the state folder"
     )
     backup_prefix: str = Field(
         "kajovo-postgres",
@@ -223,9 +229,14 @@ class Settings(BaseSettings):
         description="compression of the custom format (1: faster than none, measured)",
     )
     lock_timeout_s: int = Field(
-        60, ge=1, description="seconds that a backup waits for a locked table before it fails"
+        60,
+        ge=1,
+        le=_MOST,
+        description="seconds that a backup waits for a locked table before it fails",
     )
-    dump_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that pg_dump may take")
+    dump_timeout_s: float = Field(
+        4 * 3600, gt=0, le=_MOST, description="seconds that pg_dump may take"
+    )
     min_dump_bytes: int = Field(500, ge=0, description="bytes; a smaller dump is refused")
     min_tables: int = Field(1, ge=0, description="a database with fewer tables is refused")
     max_shrink: float = Field(
@@ -236,7 +247,6 @@ class Settings(BaseSettings):
     )
     backup_cron: str = Field(
         "0 */6 * * *",
-        pattern=r"^\S+( \S+){4}$",
         description="schedule of the backup (cron, five fields), in the time zone below",
     )
     timezone: str = Field("Europe/Prague", description="time zone of days, schedules and reports")
@@ -245,13 +255,21 @@ class Settings(BaseSettings):
     )
 
     # objectives
-    rpo_warn_hours: float = Field(20, gt=0, description="hours without a backup until a warning")
-    rpo_hours: float = Field(24, gt=0, description="recovery point objective in hours")
-    rto_warn_minutes: float = Field(60, gt=0, description="minutes of recovery until a warning")
-    rto_minutes: float = Field(120, gt=0, description="recovery time objective in minutes")
+    rpo_warn_hours: float = Field(
+        20, gt=0, le=_MOST, description="hours without a backup until a warning"
+    )
+    rpo_hours: float = Field(24, gt=0, le=_MOST, description="recovery point objective in hours")
+    rto_warn_minutes: float = Field(
+        60, gt=0, le=_MOST, description="minutes of recovery until a warning"
+    )
+    rto_minutes: float = Field(
+        120, gt=0, le=_MOST, description="recovery time objective in minutes"
+    )
 
     # restore
-    restore_timeout_s: float = Field(4 * 3600, gt=0, description="seconds that a restore may take")
+    restore_timeout_s: float = Field(
+        4 * 3600, gt=0, le=_MOST, description="seconds that a restore may take"
+    )
     restore_jobs: int = Field(
         0, ge=0, le=64, description="parallel jobs of pg_restore; 0: one per core"
     )
@@ -273,9 +291,9 @@ class Settings(BaseSettings):
     )
     app_ready_attempts: int = Field(20, ge=1, description="readiness: attempts at most")
     app_ready_pause_s: float = Field(
-        1.0, ge=0, description="readiness: seconds between two attempts"
+        1.0, ge=0, le=_MOST, description="readiness: seconds between two attempts"
     )
-    app_timeout_s: float = Field(10.0, gt=0, description="seconds for one request")
+    app_timeout_s: float = Field(10.0, gt=0, le=_MOST, description="seconds for one request")
     app_login_path: str = Field(
         "/api/auth/admin/login", description="path of the login (POST); none: anonymous"
     )
@@ -337,8 +355,27 @@ class Settings(BaseSettings):
         "public.alembic_version", description="Alembic's version table, with its schema"
     )
     migrate_timeout_s: float = Field(
-        1800, gt=0, description="seconds that one Alembic command may take"
+        1800, gt=0, le=_MOST, description="seconds that one Alembic command may take"
     )
+
+    @field_validator("state", "backup_dir", "pg_bin", "migrate_dir", "app_ca_file")
+    @classmethod
+    def _full_path(cls, value: Path | None) -> Path | None:
+        """No shell expands ``~`` in a file, and Dagster's processes start in other folders."""
+        if value is None:
+            return None
+        if "\0" in str(value):
+            raise ValueError("a path has no NUL character")
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("no home folder is known for what ~ stands for") from None
+
+    @field_validator("backup_cron")
+    @classmethod
+    def _known_cron(cls, value: str) -> str:
+        moments.check_cron(value)
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -398,6 +435,8 @@ class Settings(BaseSettings):
                 f"{variable} is not JSON",
                 hint="lists and tables are written as JSON in a variable, or in the TOML file.",
             ) from None
+        except RecursionError:
+            raise SettingError("a list or table in a setting is nested too deeply") from None
 
     def with_overrides(self, **overrides: Any) -> Settings:
         """A copy with some settings replaced (already checked values only)."""
@@ -405,8 +444,11 @@ class Settings(BaseSettings):
 
     @property
     def store_dir(self) -> Path:
-        """The backup folder in force."""
-        return self.backup_dir or self.state / "backups"
+        """The backup folder in force; the sandbox has one of its own, lest its backups be restored
+        as those of a real database of the same name.
+        """
+        sandbox = self.database_url is None
+        return self.backup_dir or self.state / ("sandbox/backups" if sandbox else "backups")
 
     def need(self, name: str) -> Any:
         """The value of a setting that the caller cannot do without; raises `NotConfigured`."""
@@ -424,17 +466,7 @@ def _config_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
     path = os.environ.get(CONFIG_VARIABLE)
     if not path:
         return {}
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as failure:
-        raise SettingError(
-            f"{CONFIG_VARIABLE}: cannot read {path}: {failure.strerror}",
-            hint="name an existing TOML file, or unset the variable.",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
-        raise SettingError(
-            f"{CONFIG_VARIABLE}: {path} is not TOML: {failure}", hint="mend the line it names."
-        ) from None
+    content = _toml(path)
     for name in content:
         field = settings_cls.model_fields.get(name)
         if field is None:
@@ -445,6 +477,26 @@ def _config_file(settings_cls: type[BaseSettings]) -> dict[str, Any]:
                 hint=f"set the environment variable {PREFIX}{name.upper()} instead.",
             )
     return content
+
+
+def _toml(path: str) -> dict[str, Any]:
+    try:
+        file = Path(path).expanduser()
+        if file.exists() and not file.is_file():  # reading a pipe would wait for ever
+            raise OSError(0, "not a regular file")
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise SettingError(f"{CONFIG_VARIABLE}: {path} is nested too deeply") from None
+    except (OSError, RuntimeError) as failure:
+        why = failure.strerror if isinstance(failure, OSError) else "no such home folder"
+        raise SettingError(
+            f"{CONFIG_VARIABLE}: cannot read {path}: {why}",
+            hint="name an existing TOML file, or unset the variable.",
+        ) from None
+    except ValueError as failure:  # wrong syntax, not UTF-8, a number of thousands of digits
+        raise SettingError(
+            f"{CONFIG_VARIABLE}: {path} is not TOML: {failure}", hint="mend the line it names."
+        ) from None
 
 
 def _unknown(name: str, kind: str, known: list[str]) -> SettingError:

@@ -6,6 +6,7 @@ Belongs here: how it looks on a terminal and in a pipe. Not here: what is said (
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ from kajovo_dr.progress import LineProgress, Progress, human_bytes, percent
 
 #: Seconds between two progress lines in a pipe or a log.
 _LINE_INTERVAL_S = 5.0
+#: What would steer the terminal or turn a line around, in a manifest that a stranger wrote. The
+#: colours are those of this module; Czech no-break spaces and emoji joiners are none of them.
+_STEERING = re.compile(
+    r"(\x1b\[(?:[01]|3[123])m)"
+    r"|[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 def use_utf8() -> None:
@@ -29,14 +36,19 @@ def use_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
+def clean(text: str, *, keep: str = "") -> str:
+    """The text with control characters shown as U+FFFD, but for the colours of this module."""
+    return _STEERING.sub(lambda found: found[0] if found[1] or found[0] in keep else "\ufffd", text)
+
+
 def say(text: str = "") -> None:
     """A line of output."""
-    click.echo(text)
+    click.echo(clean(text, keep="\n\t"))
 
 
 def tell(text: str) -> None:
     """A line beside the output, so that a pipe gets the output alone."""
-    click.echo(text, err=True)
+    click.echo(clean(text, keep="\n\t"), err=True)
 
 
 def show_json(value: Any) -> None:
@@ -60,7 +72,8 @@ def mark(*, ok: bool, warning: bool = False) -> str:
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest cell; the cells may be coloured."""
-    lines = [[click.style(title, bold=True) for title in titles], *rows]
+    cells = [[clean(cell) for cell in row] for row in rows]
+    lines = [[click.style(title, bold=True) for title in titles], *cells]
     widths = [max(len(click.unstyle(line[at])) for line in lines) for at in range(len(titles))]
     for line in lines:
         padded = (

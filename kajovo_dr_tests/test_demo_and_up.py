@@ -67,6 +67,8 @@ def test_the_demo_fails_when_an_objective_is_missed(state: Path) -> None:
         ("KAJOVO_DR_RESTORE_URL", "postgresql://u:p@127.0.0.1:1/real"),
         ("KAJOVO_DR_APP_BASE_URL", "http://127.0.0.1:1"),
         ("KAJOVO_DR_MIGRATE_DIR", "."),
+        ("KAJOVO_DR_BACKUP_DIR", "."),
+        ("KAJOVO_DR_DAGSTER_URL", "postgresql://u:p@127.0.0.1:1/real"),
     ],
 )
 def test_the_demo_never_leaves_the_sandbox(state: Path, name: str, value: str) -> None:

@@ -101,6 +101,12 @@ def newest_before(store: Store, moment: datetime, database: str | None = None) -
     if not candidates:
         of = f" of {database!r}" if database else ""
         raise NoBackupBefore(f"no valid backup{of} before {moment.isoformat()} in {store.folder}")
+    databases = sorted({backup.manifest.database for backup in candidates})
+    if len(databases) > 1:
+        raise NoBackupBefore(
+            f"{store.folder} has backups of several databases: {', '.join(databases)}",
+            hint="name the backup, or set KAJOVO_DR_DATABASE_URL to the database that is meant.",
+        )
     return candidates[-1]
 
 

@@ -12,6 +12,8 @@ from kajovo_dr.files import open_private
 
 #: Chunks (of at most 1 MiB) that may wait for the hashing thread: it is faster than pg_dump.
 _QUEUE = 8
+#: Seconds between two looks of the hashing thread at whether it is still wanted.
+_LOOK_S = 0.5
 
 
 class HashingWriter:
@@ -25,6 +27,7 @@ class HashingWriter:
         self.size = 0
         self.sha256 = ""
         self._digest = hashlib.sha256()
+        self._abandoned = threading.Event()
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._hash, daemon=True)
         self._handle = open_private(path)
@@ -40,6 +43,11 @@ class HashingWriter:
         self.size += len(chunk)
 
     def __exit__(self, *exception: object) -> None:
+        if exception[0] is not None:
+            # Ctrl-C may have hit the queue itself: neither wake nor await the thread through it
+            self._abandoned.set()
+            self._handle.close()
+            return
         self._queue.put(None)
         self._thread.join()
         with self._handle:
@@ -48,5 +56,11 @@ class HashingWriter:
         self.sha256 = self._digest.hexdigest()
 
     def _hash(self) -> None:
-        while (chunk := self._queue.get()) is not None:
+        while not self._abandoned.is_set():
+            try:
+                chunk = self._queue.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            if chunk is None:
+                return
             self._digest.update(chunk)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest
-from kajovo_dr.backups.sql_scan import Finding, SqlScan
+from kajovo_dr.backups.sql_scan import Finding, SqlScan, packed
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.errors import DumpDamaged
 from kajovo_dr.postgres.client_tools import decode_arguments
@@ -133,6 +133,8 @@ def _decode(
 ) -> list[Finding]:
     """Decode an archive to SQL text, which the scan reads as if it were a plain dump."""
     if head != _ARCHIVE_MAGIC:
+        if finding := packed(head):
+            return [finding]
         return [Finding("header", "does not begin as an archive of pg_dump does", "byte 0")]
     nowhere = Server({"dbname": "none"})  # pg_restore to standard output connects to no server
     done = transport.run(

@@ -17,6 +17,12 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+}
 #: pg_dump's smallest output, of an empty database, has more lines than this.
 _FEWEST_LINES = 10
 #: Bytes kept of both ends of the text, for its header and its trailer.
@@ -26,6 +32,16 @@ _LONGEST_LINE = 1 << 26
 _IDENTIFIER = rb'("(?:[^"]|"")+"|[^".( ]+)'
 _COPY = re.compile(rb"COPY " + _IDENTIFIER + rb"\." + _IDENTIFIER + rb" .*FROM stdin;\n", re.DOTALL)
 _COPY_END = b"\n\\.\n"
+#: What stands before a table's rows; more with --verbose, and where a partition's rows go into its
+#: root, so that only these words name the table (a partition by hash of an enum).
+_ANNOUNCED = re.compile(
+    rb"(?m)^--\n(?:-- (?:TOC entry|Dependencies:) [^\n]*\n)*"
+    rb"-- Data for Name: ([^\n]*); Type: TABLE DATA; Schema: ([^\n]*); Owner: [^\n]*\n--\n\n"
+    rb"(-- load via partition root [^\n]*\n\n)?\Z"
+)
+_ANNOUNCEMENT_LINES = 8
+#: Where a text or a quoted name begins outside one, or a comment, which hides them.
+_QUOTE = re.compile(rb"--|['\"]|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,32 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.rung}: {self.what}" + (f" ({self.where})" if self.where else "")
+
+
+def packed(head: bytes) -> Finding | None:
+    """The finding that the file was compressed after pg_dump, by its first bytes."""
+    for magic, name in _PACKED.items():
+        if head.startswith(magic):
+            what = f"the file is compressed with {name}: decompress it first"
+            return Finding("encoding", what, "byte 0")
+    return None
+
+
+def open_quote(line: bytes, quote: bytes) -> bytes:
+    """The quote that is open at the end of a line (``'``, ``"``, ``$tag$``, none) when it began
+    inside `quote`. A doubled quote closes and opens again; pg_dump writes no other escape of it.
+    """
+    at = 0
+    while True:
+        if quote:
+            end = line.find(quote, at)
+            if end < 0:
+                return quote
+            at, quote = end + len(quote), b""
+        found = _QUOTE.search(line, at)
+        if found is None or found[0] == b"--":
+            return b""
+        at, quote = found.end(), found[0]
 
 
 @dataclass
@@ -59,7 +101,9 @@ class SqlScan:
     _buffer: bytes = b""
     _table: tuple[str, str] | None = None
     _copy_line: int = 0
-    _data_follows: bool = False
+    _quote: bytes = b""  # what is open at the start of a line outside COPY
+    _before: list[bytes] = field(default_factory=list)  # the last lines that began outside quotes
+    _announced: re.Match[bytes] | None = None  # of the COPY that is being read
     _statement: bytes = b""
     _head: bytes = b""
     _tail: bytes = b""
@@ -78,6 +122,8 @@ class SqlScan:
 
     def finish(self) -> list[Finding]:
         """The findings, after the last byte; the cheapest to understand first."""
+        if finding := packed(self._head):
+            return [finding]
         self._check_head()
         try:
             self._decoder.decode(b"", final=True)
@@ -163,15 +209,23 @@ class SqlScan:
         return False
 
     def _take_line(self, text: bytes) -> None:
-        # pg_dump announces each table's rows in a comment; without it, a COPY is text of a function
-        if text.startswith(b"-- Data for Name: ") and b"; Type: TABLE DATA;" in text:
-            self._data_follows = True
-        elif self._data_follows and (self._statement or text.startswith(b"COPY ")):
+        # a COPY inside quotes, or without pg_dump's announcement before it, is text of a function
+        if not self._quote and text.startswith(b"COPY "):
+            self._announced = _ANNOUNCED.search(b"".join(self._before))
+        self._before = [] if self._quote else [*self._before[1 - _ANNOUNCEMENT_LINES :], text]
+        self._quote = open_quote(text, self._quote)
+        if self._announced:
             self._statement += text  # a hostile name may hold a line end
-            if match := _COPY.fullmatch(self._statement):
-                self._table = (_unquoted(match[1]), _unquoted(match[2]))
-                self.counts[self._table] = 0
-                self._copy_line, self._statement, self._data_follows = self._line, b"", False
+            if not self._quote:
+                self._begin_rows(self._announced)
+                self._announced, self._statement = None, b""
+
+    def _begin_rows(self, announced: re.Match[bytes]) -> None:
+        if match := _COPY.fullmatch(self._statement):
+            schema, table = (announced[2], announced[1]) if announced[3] else match.groups()
+            self._table = (_unquoted(schema), _unquoted(table))
+            self.counts[self._table] = 0
+            self._copy_line = self._line
 
     def _note(self, rung: str, what: str, where: str = "") -> None:
         self._findings.setdefault(rung, Finding(rung, what, where))

@@ -8,10 +8,12 @@ Not here: what is in the files (``manifest``, ``inspect``), which of them to use
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ from kajovo_dr.settings import Settings
 
 #: Where backups grow until they are published; a folder, so that no ``*.sql`` reader looks inside.
 _INCOMING = ".incoming"
+#: Seconds after which a reserved name belongs to nobody: longer than any dump may take.
+_RESERVED_S = 7 * 86_400
 _SIDECARS = (DIGEST_SUFFIX, ROLES_SUFFIX, MANIFEST_SUFFIX)
 
 
@@ -60,7 +64,9 @@ class Store:
 
     def require(self) -> None:
         """Raise `StoreMissing` unless the folder is there: a missing one may be a missing mount."""
-        if not self.folder.is_dir():
+        with disk_errors(self.folder):
+            there = self.folder.is_dir()
+        if not there:
             raise StoreMissing(f"the backup folder {self.folder} does not exist")
 
     def pattern(self) -> re.Pattern[str]:
@@ -109,8 +115,10 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             private_folder(folder.parent)
             private_folder(folder)
+            self._drop_old_reservations()
             try:
-                yield Incoming(folder, self._free_name(kind, snapshot_at))
+                with self._reserved_name(kind, snapshot_at) as name:
+                    yield Incoming(folder, name)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -122,24 +130,45 @@ class Store:
             write_private(incoming.folder / (incoming.name + DIGEST_SUFFIX), digest)
             write_private(incoming.folder / (incoming.name + MANIFEST_SUFFIX), manifest.to_bytes())
             flush_folder(incoming.folder)
-            for suffix in (*_SIDECARS, ""):
+            for suffix in _SIDECARS:
                 (incoming.folder / (incoming.name + suffix)).rename(
                     self.folder / (incoming.name + suffix)
                 )
+            flush_folder(self.folder)  # a power cut must not leave a dump file without them
+            incoming.dump_file.rename(self.folder / incoming.name)
             flush_folder(self.folder)
         return self.folder / incoming.name
 
-    def _free_name(self, kind: Kind, snapshot_at: datetime) -> str:
-        """The name of the snapshot's second, or of the next one that is free.
+    def _drop_old_reservations(self) -> None:
+        """Those of killed processes; a name is of a past second soon, so none is in the way."""
+        for path in (self.folder / _INCOMING).glob("*.reserved"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _RESERVED_S:
+                    path.unlink()
 
-        Two databases may be backed up into one folder within the same second.
+    @contextmanager
+    def _reserved_name(self, kind: Kind, snapshot_at: datetime) -> Iterator[str]:
+        """The name of the snapshot's second, or of the next one that is free, for us alone.
+
+        Two databases may be backed up into one folder within the same second. The name is reserved
+        first and looked up then: whoever had it before has published it or given it up.
         """
         while True:
             stem = f"{self.prefix}-{stamp(snapshot_at)}"
-            taken = [self.folder / (stem + suffix) for suffix in SUFFIXES.values()]
-            if not any(path.exists() for path in taken):
-                return stem + SUFFIXES[kind]
+            reservation = self.folder / _INCOMING / f"{stem}.reserved"
             snapshot_at += timedelta(seconds=1)
+            try:
+                write_private(reservation, b"")
+            except FileExistsError:
+                continue
+            try:
+                if not any(
+                    (self.folder / (stem + suffix)).exists() for suffix in SUFFIXES.values()
+                ):
+                    yield stem + SUFFIXES[kind]
+                    return
+            finally:
+                reservation.unlink(missing_ok=True)
 
 
 def open_store(settings: Settings) -> Store:
@@ -169,6 +198,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
             ) from None
         if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreNotWritable(
-                f"cannot write in {folder}: {str(failure.strerror).lower()}"
+                f"cannot read or write in {folder}: {str(failure.strerror).lower()}"
             ) from None
         raise

@@ -6,7 +6,6 @@ Belongs here: the order of the steps and the verdicts on a fresh dump. Not here:
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import time
 from collections.abc import Iterator
@@ -103,9 +102,9 @@ def take(
     _require_space(store, usual)
     client = client_tools.version(transport, "pg_dump", server)
     with (
-        databases.mutex(server, settings.maintenance_database),
+        databases.mutex(server, settings.maintenance_database) as mutex,
         _snapshot(settings, server, client, progress) as snapshot,
-        store.incoming(_target_key(server), kind, snapshot.at) as incoming,
+        store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
         written = _dump(settings, transport, server, snapshot, incoming, usual, progress)
         written |= {
@@ -127,6 +126,7 @@ def take(
         if any(verdict.problem for verdict in verdicts):
             raise BadDump(verdicts)
         manifest = manifest.model_copy(update={"lines": found.lines})
+        mutex.execute("SELECT")  # fails when the lock was lost with its session
         path = store.publish(incoming, manifest)
     return Taken(catalog.Backup(path, manifest), verdicts, usual)
 
@@ -268,7 +268,3 @@ def _require_space(store: Store, usual: catalog.Usual) -> None:
         raise StoreFull(
             f"{human_bytes(free)} free in {store.folder}, the last dumps had {human_bytes(needed)}"
         )
-
-
-def _target_key(server: Server) -> str:
-    return hashlib.sha256(f"{server.address}/{server.dbname}".encode()).hexdigest()[:16]

@@ -32,9 +32,9 @@ def verify_named(
     path = Path(named)
     try:
         backup = catalog.by_name(open_store(settings), named)
-    except BackupMissing:
+    except BackupMissing as missing:
         if not _is_file(path):
-            raise
+            raise BackupMissing(f"{missing}, and it is not a file") from None
         if not sidecar(path, MANIFEST_SUFFIX).exists():
             return path.name, _judged_alone(path, transport, limit, progress)
         backup = catalog.load(path)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from kajovo_dr.errors import DrError
-from kajovo_dr.postgres.server import Server, restore_target, source
+from kajovo_dr.errors import DrError, FileRefused
+from kajovo_dr.postgres.server import Server, forget_libpq_variables, restore_target, source
 from kajovo_dr.progress import LineProgress, Progress
 from kajovo_dr.settings import Settings
 
@@ -45,10 +45,18 @@ def operator_errors() -> Iterator[None]:
     """Show the operator message and hint instead of a traceback. Nothing is retried by itself: what
     failed at night is to be understood before it is repeated.
     """
+    forget_libpq_variables()
     try:
         yield
+    except OSError as failure:
+        refused = FileRefused(f"{failure.filename or 'a file'}: {str(failure.strerror).lower()}")
+        raise _failure(refused) from None
     except DrError as error:
-        metadata: dict[str, dg.MetadataValue] = {"exit_code": dg.IntMetadataValue(error.exit_code)}
-        if error.hint:
-            metadata["hint"] = dg.TextMetadataValue(error.hint)
-        raise dg.Failure(error.described(), metadata=metadata, allow_retries=False) from None
+        raise _failure(error) from None
+
+
+def _failure(error: DrError) -> dg.Failure:
+    metadata: dict[str, dg.MetadataValue] = {"exit_code": dg.IntMetadataValue(error.exit_code)}
+    if error.hint:
+        metadata["hint"] = dg.TextMetadataValue(error.hint)
+    return dg.Failure(error.described(), metadata=metadata, allow_retries=False)

@@ -107,16 +107,21 @@ def psql_arguments() -> list[str]:
     return ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
 
 
-def restore_arguments(file: Path, *, dbname: str, jobs: int) -> list[str]:
+def restore_arguments(file: Path | None, *, dbname: str, jobs: int) -> list[str]:
     """pg_restore of an archive into an empty database, ending at the first error.
 
+    file: None reads standard input, which knows neither jobs nor a second look, in one transaction.
     The database's name is given as a connection string, because a bare name that contains ``=``
     would be read as one.
     """
     target = make_conninfo(dbname=dbname)
-    return [f"--dbname={target}", f"--jobs={jobs}", "--exit-on-error", "--no-password", str(file)]
+    way = ["--single-transaction"] if file is None else [f"--jobs={jobs}", str(file.absolute())]
+    return [f"--dbname={target}", "--exit-on-error", "--no-password", *way]
 
 
 def decode_arguments(file: Path) -> list[str]:
-    """pg_restore of an archive as SQL text to standard output: reads and decodes every byte."""
-    return ["--file=-", str(file)]
+    """pg_restore of an archive as SQL text to standard output: reads and decodes every byte.
+
+    The path is absolute: a file named ``-x.dump`` would be read as options.
+    """
+    return ["--file=-", str(file.absolute())]

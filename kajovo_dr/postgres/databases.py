@@ -32,6 +32,14 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 #: Schemas of PostgreSQL itself; ``pg_toast``, ``pg_temp_*`` and the like match the pattern.
 _USER_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+#: Limits that would end a backup or a restore in the middle; not every version has all of them.
+_LIMITS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "transaction_timeout",
+)
 _LOCALE_OPTIONS = (
     "ENCODING",
     "LC_COLLATE",
@@ -63,11 +71,21 @@ class DatabaseFacts:
 
 @contextmanager
 def connect(server: Server, *, autocommit: bool = True) -> Iterator[Connection]:
-    """A session; every psycopg error that leaves the block becomes one of ours."""
+    """A session without time limits of its role or database, which are for the application.
+
+    Every psycopg error that leaves the block becomes one of ours.
+    """
     connected = False
     try:
-        with psycopg.connect(server.conninfo(), autocommit=autocommit) as connection:
+        with psycopg.connect(
+            server.conninfo(), autocommit=True, client_encoding="UTF8"
+        ) as connection:
             connected = True
+            connection.execute(
+                "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)",
+                [list(_LIMITS)],
+            )
+            connection.autocommit = autocommit
             yield connection
     except psycopg.Error as failure:
         raise _translated(failure, server, connected=connected) from None
@@ -107,10 +125,6 @@ def export_snapshot(connection: Connection, *, lock_timeout_s: int) -> str:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     connection.execute("SET LOCAL row_security = off")
     connection.execute(f"SET LOCAL lock_timeout = '{lock_timeout_s}s'".encode())
-    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-    connection.execute("SET LOCAL statement_timeout = 0")
-    if connection.info.server_version >= 170_000:
-        connection.execute("SET LOCAL transaction_timeout = 0")
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None
     return str(row[0])
@@ -196,6 +210,51 @@ def content(connection: Connection) -> list[str]:
     return [name for (name,) in found]
 
 
+def refuse_reserved(connection: Connection, name: str) -> None:
+    """Raise for a template or for the database of this session: neither is for an application."""
+    found = connection.execute(
+        "SELECT FROM pg_database WHERE datname = %s AND (datistemplate"
+        " OR datname = current_database())",
+        [name],
+    )
+    if found.fetchone() is not None:
+        raise TargetNotEmpty(
+            f"{name!r} belongs to the server: new databases are made from it, or it administers",
+            hint="choose another name.",
+        )
+
+
+def identity(connection: Connection, server: Server) -> str:
+    """A key of server and database that does not change with the address it is reached by."""
+    try:
+        row = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+        place = str(row[0]) if row else server.address
+    except pg.InsufficientPrivilege:
+        place = server.address
+    return hashlib.sha256(f"{place}/{server.dbname}".encode()).hexdigest()[:16]
+
+
+def rename(connection: Connection, old: str, new: str) -> None:
+    """ALTER DATABASE ... RENAME; nobody may be connected to it."""
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
+    )
+
+
+def comment(connection: Connection, name: str, text: str | None) -> None:
+    """COMMENT ON DATABASE; None removes it."""
+    words = sql.SQL("NULL") if text is None else sql.Literal(text)
+    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), words))
+
+
+def commented(connection: Connection, name: str) -> str | None:
+    """The comment of a database; None without one."""
+    row = connection.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name]
+    ).fetchone()
+    return row[0] if row else None
+
+
 def create(connection: Connection, name: str, locale: Mapping[str, str]) -> None:
     """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`)."""
     options = [
@@ -234,7 +293,8 @@ def mutex(server: Server, maintenance_database: str) -> Iterator[Connection]:
 
     An advisory lock belongs to the database in which it is taken, so it is taken in the maintenance
     database: the target itself may not exist yet, or be about to vanish. It dies with the session,
-    that is with the process that held it. Yields that session.
+    that is with the process that held it. Yields that session; a statement on it proves that the
+    lock is still held.
     """
     key = int.from_bytes(hashlib.sha256(server.dbname.encode()).digest()[:8], "big", signed=True)
     with connect(server.database(maintenance_database)) as connection:

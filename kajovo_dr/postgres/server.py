@@ -40,7 +40,8 @@ _NOT_IN_QUERY = frozenset(
     ("host", "port", "user", "password", "dbname", "connect_timeout", "application_name")
 )
 #: Bytes of an identifier; PostgreSQL would silently cut a longer one.
-_LONGEST_NAME = 63
+LONGEST_NAME = 63
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -71,10 +72,15 @@ class Server:
             raise UrlError(
                 f"{setting} has parameters that the client tools cannot be given: {unknown}"
             )
-        if not params.get("dbname"):
-            raise UrlError(f"{setting} names no database")
-        if not params.get("port", "5432").isdigit():
-            raise UrlError(f"{setting} has a port that is not a number")
+        for key, word in (("host", "host"), ("user", "user"), ("dbname", "database")):
+            if not params.get(key) and not (key == "host" and params.get("hostaddr")):
+                # libpq would choose one by its own rules, the client tools perhaps another
+                raise UrlError(f"{setting} names no {word}")
+        port = params.get("port", "5432")
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+            raise UrlError(f"{setting} has a port that is none: 1 to 65535")
+        if params.get("sslmode", "prefer") not in _SSL_MODES:
+            raise UrlError(f"{setting} has an sslmode that is none of {', '.join(_SSL_MODES)}")
         return cls(
             {"connect_timeout": str(connect_timeout), "application_name": "kajovo_dr"} | params
         )
@@ -143,6 +149,16 @@ class Server:
         return f"{scheme}://{login}{host}{port}/{dbname}" + (f"?{extra}" if extra else "")
 
 
+def forget_libpq_variables() -> None:
+    """Drop ``PG*`` from this process's environment.
+
+    libpq would fill what a URL leaves out from them, in our own sessions but not in the client
+    tools, whose environment we make: the two could end on different servers.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
+
+
 def source(settings: Settings) -> Server:
     """The database that is protected; raises `NotConfigured` when none is named."""
     return _of_setting(settings, "database_url")
@@ -150,10 +166,10 @@ def source(settings: Settings) -> Server:
 
 def restore_target(settings: Settings, database: str) -> Server:
     """A database on the server that restores go to."""
-    if not database or "\0" in database or len(database.encode()) > _LONGEST_NAME:
+    if not database or "\0" in database or len(database.encode()) > LONGEST_NAME:
         raise SettingError(
             f"{database!r} cannot name a database",
-            hint=f"a name has 1 to {_LONGEST_NAME} bytes of UTF-8.",
+            hint=f"a name has 1 to {LONGEST_NAME} bytes of UTF-8.",
         )
     name = "restore_url" if settings.restore_url else "database_url"
     return _of_setting(settings, name).database(database)

@@ -1,7 +1,8 @@
 """Lifting the restored database to the code's schema with the application's own Alembic.
 
-Belongs here: running the configured command and proving afterwards that it did what it said: one
-head, the database at it, models and tables equal. Not here: any knowledge of the schema.
+Belongs here: running the configured command, proving before that it works on this database and
+afterwards that it did what it said: one head, the database at it, models and tables equal. Not
+here: any knowledge of the schema.
 
 Exit codes prove little: ``check`` ends with 255 both for an old database and for drift, ``current``
 with 0 on a database that was never stamped.
@@ -11,10 +12,14 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg import errors as pg
 from psycopg import sql
 
 from kajovo_dr import process
@@ -25,6 +30,9 @@ from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.redact import redacted
 from kajovo_dr.settings import PREFIX, Settings
 
+#: How a mark begins (see `_marked`); with 16 digits it fills Alembic's varchar(32).
+_MARK = "kajovo_dr_probe_"
+_UNKNOWN = re.compile(r"Can't locate revision identified by '(.*?)'")
 #: Lines in which Alembic and Python say what went wrong; the lines after them only explain.
 _REASON = re.compile(r"^(FAILED:|[\w.]+(Error|Exception)\b|.*No module named )")
 #: What ``check`` found; of serial columns it says that it detected a sequence, which is none.
@@ -38,7 +46,6 @@ _REMEDIES = {
     "StringDataRightTruncation": "a revision's id may be longer than the version column: ALTER "
     "TABLE {table} ALTER COLUMN version_num TYPE varchar(128) in the restored database, then "
     "migrate again.",
-    "not up to date": "the upgrade did not reach this database: check KAJOVO_DR_MIGRATE_ENV.",
     "New upgrade operations detected": "tables and models differ although the revision is the "
     "code's: restore with the code of the backup's time, or write the missing migration.",
 }
@@ -61,16 +68,16 @@ def migrate(settings: Settings, server: Server, *, progress: Progress = silent) 
     alembic = _Alembic(settings, server, progress)
     head = alembic.head()
     before = _revisions(settings, server)
-    if before:
-        alembic.require_same_database(before)
-    else:
+    if not before:
         _require_empty(settings, server)
+    alembic.require_same_database(before)
     steps = alembic.upgrade()
     after = _revisions(settings, server)
     if after != [head]:
         raise MigrationFailed(
             f"after the upgrade the database is at {after or 'no revision'}, the code at {head}",
-            hint=_other_database(settings),
+            hint="the command ended well but left nothing behind: look whether the application's "
+            "env.py commits.",
         )
     alembic.run("check")
     return Migration(
@@ -98,16 +105,19 @@ class _Alembic:
 
     def run(self, *arguments: str) -> process.Completed:
         """Run one command to its end; raises `MigrationFailed` unless it ends with 0."""
+        done = self._ended(*arguments)
+        if done.returncode != 0:
+            raise self._failure(" ".join(arguments), done)
+        return done
+
+    def _ended(self, *arguments: str) -> process.Completed:
         self._progress(f"migrate: {' '.join(arguments)}", 0, None)
-        done = process.run(
+        return process.run(
             [*self._settings.migrate_command, *arguments],
             env=self._environment(),
             timeout=self._settings.migrate_timeout_s,
             cwd=self._folder,
         )
-        if done.returncode != 0:
-            raise self._failure(" ".join(arguments), done)
-        return done
 
     def head(self) -> str:
         """The code's one head; raises `MigrationFailed` for none or several."""
@@ -126,15 +136,26 @@ class _Alembic:
             re.findall(r"Running upgrade (.*)", self._clean(self.run("upgrade", "head").stderr))
         )
 
-    def require_same_database(self, revisions: list[str]) -> None:
-        """Refuse when the command looks at another database: it would upgrade that one."""
-        said = self._clean(self.run("current").stdout.decode("utf-8", "replace")).split()
-        if missing := [revision for revision in revisions if revision not in said]:
-            raise MigrationFailed(
-                f"the restored database is at {', '.join(missing)}, Alembic sees "
-                f"{said[0] if said else 'no revision'}: it works on another database",
-                hint=_other_database(self._settings),
-            )
+    def require_same_database(self, before: list[str]) -> None:
+        """Refuse when the command looks at another database: it would upgrade that one.
+
+        Equal revisions prove nothing, the live database has the restored one's; a mark does.
+        """
+        with _marked(self._settings, self._server) as mark:
+            done = self._ended("current")
+        said = _output(done)  # as it is: the password to be redacted may be a part of the mark
+        if mark in said:
+            return
+        unknown = _UNKNOWN.search(said)
+        if done.returncode != 0 and (unknown is None or unknown[1] in before):
+            raise self._failure("current", done)
+        names = ", ".join(self._settings.migrate_env) or "none"
+        raise MigrationFailed(
+            f"Alembic works on another database than {self._server.shown}",
+            hint="the application must read its URL from a variable of KAJOVO_DR_MIGRATE_ENV "
+            f"({names}) and its version table must be KAJOVO_DR_MIGRATE_VERSION_TABLE "
+            f"({self._settings.migrate_version_table}).",
+        )
 
     def _clean(self, text: str) -> str:
         return redacted(text, self._server.params.get("password"))
@@ -160,8 +181,7 @@ class _Alembic:
         return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **given}
 
     def _failure(self, command: str, done: process.Completed) -> MigrationFailed:
-        # Alembic logs to standard error and says FAILED on standard output
-        text = self._clean(done.stderr + "\n" + done.stdout.decode("utf-8", "replace"))
+        text = self._clean(_output(done))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         telling = [line for line in lines if _REASON.match(line)][-1:] or lines[-3:]
         differences = [match[1] for line in lines if (match := _DIFFERENCE.search(line))]
@@ -180,28 +200,66 @@ class _Alembic:
         )
 
 
-def _other_database(settings: Settings) -> str:
-    names = ", ".join(settings.migrate_env) or "none"
-    return (
-        f"the application must read its URL from a variable of KAJOVO_DR_MIGRATE_ENV ({names}) "
-        "and its version table must be KAJOVO_DR_MIGRATE_VERSION_TABLE."
-    )
+def _output(done: process.Completed) -> str:
+    """Alembic logs to standard error and says FAILED on standard output."""
+    return done.stderr + "\n" + done.stdout.decode("utf-8", "replace")
 
 
-def _version_table(settings: Settings) -> sql.Identifier:
+def _version_table(settings: Settings) -> tuple[sql.Identifier, sql.Identifier]:
+    """Its schema, and itself with it."""
     schema, _, table = settings.migrate_version_table.rpartition(".")
-    return sql.Identifier(schema or "public", table)
+    return sql.Identifier(schema or "public"), sql.Identifier(schema or "public", table)
+
+
+def _missing(connection: databases.Connection, kind: str, name: sql.Identifier) -> bool:
+    query = sql.SQL("SELECT {}(%s)").format(sql.Identifier(f"to_reg{kind}"))
+    return connection.execute(query, [name.as_string(connection)]).fetchone() == (None,)
 
 
 def _revisions(settings: Settings, server: Server) -> list[str]:
-    """The rows of the version table; none when it is missing."""
-    table = _version_table(settings)
+    """The rows of the version table, without marks; none when it is missing."""
+    _, table = _version_table(settings)
+    query = "SELECT version_num FROM {} WHERE NOT starts_with(version_num, {}) ORDER BY 1"
     with databases.connect(server) as connection:
-        name = table.as_string(connection)
-        if connection.execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,):
+        if _missing(connection, "class", table):
             return []
-        query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(table)
-        return [str(revision) for (revision,) in connection.execute(query)]
+        found = connection.execute(sql.SQL(query).format(table, _MARK))
+        return [str(revision) for (revision,) in found]
+
+
+@contextmanager
+def _marked(settings: Settings, server: Server) -> Iterator[str]:
+    """A revision that only this database can name, in its version table while the block runs.
+
+    It stands beside the restored rows, which are never touched: they outlive a power cut. A mark
+    that one left behind is removed by the next run.
+    """
+    schema, table = _version_table(settings)
+    mark = _MARK + secrets.token_hex(8)
+    unmark = sql.SQL("DELETE FROM {} WHERE starts_with(version_num, {})").format(table, _MARK)
+    with databases.connect(server, autocommit=False) as connection:
+        new_schema = _missing(connection, "namespace", schema)
+        new_table = _missing(connection, "class", table)
+        if new_schema:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        if new_table:
+            create = sql.SQL("CREATE TABLE {} (version_num varchar(32) PRIMARY KEY)")
+            connection.execute(create.format(table))
+        connection.execute(unmark)
+        connection.execute(sql.SQL("INSERT INTO {} (version_num) VALUES ({})").format(table, mark))
+    try:
+        yield mark
+    finally:
+        with databases.connect(server, autocommit=False) as connection:
+            connection.execute(sql.SQL("DROP TABLE {}").format(table) if new_table else unmark)
+            if new_schema:
+                _drop_if_empty(connection, schema)
+
+
+def _drop_if_empty(connection: databases.Connection, schema: sql.Identifier) -> None:
+    """What the application's env.py put into the schema meanwhile, it wants there."""
+    with suppress(pg.DependentObjectsStillExist), connection.transaction():
+        connection.execute(sql.SQL("DROP SCHEMA {}").format(schema))
 
 
 def _require_empty(settings: Settings, server: Server) -> None:

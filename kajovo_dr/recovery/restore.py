@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.inspect import verify
@@ -25,7 +26,7 @@ from kajovo_dr.errors import (
     TargetNotEmpty,
 )
 from kajovo_dr.postgres import client_tools, databases
-from kajovo_dr.postgres.server import Server
+from kajovo_dr.postgres.server import LONGEST_NAME, Server
 from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.process import CHUNK, Completed
 from kajovo_dr.progress import Progress, silent
@@ -35,6 +36,8 @@ from kajovo_dr.settings import Settings
 _TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
 #: The settings stand at the very beginning of a dump.
 _PREAMBLE = 4096
+#: Marks a database as ours to drop.
+_ROOM_COMMENT = "kajovo_dr: being restored, not whole"
 #: Seconds between two looks at the growing database.
 _WATCH_S = 1.0
 
@@ -67,20 +70,19 @@ def restore(
         )
         found.require(backup.name)
     with databases.mutex(target, settings.maintenance_database) as admin:
+        databases.refuse_reserved(admin, target.dbname)
         _require_server(admin, backup, transport, target)
-        with _target(admin, target, backup) as created:
+        with _room(admin, target, backup) as room:
             with watch.step("load"):
                 if backup.manifest.kind == "plain":
-                    done = _load_plain(settings, transport, backup, target, progress)
+                    done = _load_plain(settings, transport, backup, room, progress)
                 else:
-                    done = _load_archive(
-                        settings, transport, backup, target, admin, created, progress
-                    )
+                    done = _load_archive(settings, transport, backup, room, admin, progress)
             if done.returncode != 0:
                 raise RestoreFailed(f"{backup.name} into {target.shown}: {done.reason}")
             with watch.step("compare"):
-                _compare(backup, target, progress)
-            with watch.step("analyze"), databases.connect(target) as session:
+                _compare(backup, room.server, progress)
+            with watch.step("analyze"), databases.connect(room.server) as session:
                 progress("analyze", 0, None)
                 session.execute("ANALYZE")  # without statistics the first hours are slow
     manifest = backup.manifest
@@ -113,40 +115,75 @@ def _require_server(
         )
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Where a backup is loaded. made_here: under a name of its own, until it is whole."""
+
+    server: Server
+    made_here: bool
+
+
 @contextmanager
-def _target(admin: databases.Connection, target: Server, backup: Backup) -> Iterator[bool]:
-    """An empty target; True when it was created here, and then dropped if the block fails."""
-    created = not databases.exists(admin, target.dbname)
-    if created:
-        databases.create(admin, target.dbname, backup.manifest.locale)
-    else:
+def _room(admin: databases.Connection, target: Server, backup: Backup) -> Iterator[_Room]:
+    """An empty database to load into; a new one gets the target's name as the very last step.
+
+    A process that is killed, or its pg_restore that works on, then leaves a database of a telling
+    name, which the next restore removes; the target's name is never that of half a database.
+    """
+    if databases.exists(admin, target.dbname):
         with databases.connect(target) as session:
             if found := databases.content(session):
                 raise TargetNotEmpty(
                     f"{target.shown} is not empty: it holds {', '.join(map(repr, found[:5]))}"
                     f"{', …' if len(found) > 5 else ''}"
                 )
+        yield _Room(target, made_here=False)
+        return
+    room = target.database(_room_name(target.dbname))
+    _clear(admin, room)
+    databases.create(admin, room.dbname, backup.manifest.locale)
+    databases.comment(admin, room.dbname, _ROOM_COMMENT)
     try:
-        yield created
+        yield _Room(room, made_here=True)
+        databases.comment(admin, room.dbname, None)
+        databases.rename(admin, room.dbname, target.dbname)
     except BaseException as failure:
-        if created:
-            _drop_again(admin, target, failure)
+        _drop_again(admin, room, failure)
         raise
 
 
-def _drop_again(admin: databases.Connection, target: Server, failure: BaseException) -> None:
+def _room_name(database: str) -> str:
+    name = f"{database}__restoring"
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    return f"kajovo_dr_restoring_{hashlib.sha256(database.encode()).hexdigest()[:16]}"
+
+
+def _clear(admin: databases.Connection, room: Server) -> None:
+    """Remove what a killed restore left; the comment tells it from a database of somebody else."""
+    if not databases.exists(admin, room.dbname):
+        return
+    if databases.commented(admin, room.dbname) != _ROOM_COMMENT:
+        raise TargetNotEmpty(
+            f"{room.shown} is in the way: the restore needs this name until it is whole",
+            hint="rename that database, or restore into another name.",
+        )
+    databases.drop(admin, room.dbname)
+
+
+def _drop_again(admin: databases.Connection, room: Server, failure: BaseException) -> None:
     try:
-        databases.drop(admin, target.dbname)
+        databases.drop(admin, room.dbname)
     except Exception:  # noqa: BLE001 - the server is gone too; the first failure is the one to tell
         if isinstance(failure, DrError):
             failure.hint = (
-                f"{failure.hint} The half-restored {target.dbname!r} could not be dropped:"
-                " drop it before you try again."
+                f"{failure.hint} The half-restored {room.dbname!r} could not be dropped;"
+                " the next restore into the same name drops it."
             ).strip()
 
 
 def _load_plain(
-    settings: Settings, transport: Transport, backup: Backup, target: Server, progress: Progress
+    settings: Settings, transport: Transport, backup: Backup, room: _Room, progress: Progress
 ) -> Completed:
     """Feed psql one transaction, whose COMMIT is sent only after the last byte proved right.
 
@@ -163,7 +200,7 @@ def _load_plain(
             while chunk := handle.read(CHUNK):
                 digest.update(chunk)
                 if fed == 0:
-                    chunk = _for_server(chunk, target)
+                    chunk = _for_server(chunk, room.server)
                 fed += len(chunk)
                 progress("restore", fed, manifest.size_bytes)
                 yield chunk
@@ -174,7 +211,7 @@ def _load_plain(
     return transport.run(
         "psql",
         client_tools.psql_arguments(),
-        server=target,
+        server=room.server,
         timeout=settings.restore_timeout_s,
         stdin=script(),
     )
@@ -192,24 +229,37 @@ def _load_archive(
     settings: Settings,
     transport: Transport,
     backup: Backup,
-    target: Server,
+    room: _Room,
     admin: databases.Connection,
-    created: bool,
     progress: Progress,
 ) -> Completed:
     """Run pg_restore with one job per core (more is slower, measured).
 
-    Into a database that was there before it runs in one transaction, because that database cannot
-    simply be dropped when it fails.
+    A database that was there before cannot be given its name at the end. So pg_restore reads the
+    archive from us, in one transaction: if we die, it meets half an archive and rolls back.
     """
-    jobs = (settings.restore_jobs or os.cpu_count() or 1) if created else 1
-    arguments = client_tools.restore_arguments(backup.path, dbname=target.dbname, jobs=jobs)
-    if not created:
-        arguments = ["--single-transaction", *arguments]
+    target, file = room.server, backup.path
+    if room.made_here:
+        jobs = settings.restore_jobs or os.cpu_count() or 1
+        arguments = client_tools.restore_arguments(file, dbname=target.dbname, jobs=jobs)
+        stdin = None
+    else:
+        arguments = client_tools.restore_arguments(None, dbname=target.dbname, jobs=1)
+        stdin = _chunks(file)
     with _watched(admin, backup, target, progress):
         return transport.run(
-            "pg_restore", arguments, server=target, timeout=settings.restore_timeout_s
+            "pg_restore",
+            arguments,
+            server=target,
+            timeout=settings.restore_timeout_s,
+            stdin=stdin,
         )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            yield chunk
 
 
 @contextmanager

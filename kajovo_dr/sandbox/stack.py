@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
-from kajovo_dr.errors import DrError, SettingError
+from kajovo_dr.errors import DrError, NotConfigured, SettingError
 from kajovo_dr.files import PRIVATE_FILE, private_folder, replace_atomically, write_private
 from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server, source
@@ -34,9 +34,26 @@ FIRST_ROWS = 1000
 _RESTART_S = 1.0
 
 
+#: Settings of a real system. With one of them set, a missing database_url is a mistake, not a wish
+#: for the sandbox, whose backups would end among the real ones.
+REAL = ("restore_url", "backup_dir", "app_base_url", "migrate_dir")
+
+
+def set_ones(settings: Settings, names: tuple[str, ...]) -> str:
+    """Those of the settings that are set, as text for a message; empty when none is."""
+    return " and ".join(PREFIX + name.upper() for name in names if getattr(settings, name))
+
+
 def uses_sandbox(settings: Settings) -> bool:
-    """Whether the protected system is the sandbox hotel."""
-    return settings.database_url is None
+    """Whether the protected system is the sandbox; raises `NotConfigured` for half a real one."""
+    if settings.database_url is not None:
+        return False
+    if real := set_ones(settings, REAL):
+        raise NotConfigured(
+            f"{PREFIX}DATABASE_URL is not set, but {real} may belong to a real system",
+            hint="set it too, or unset the others to work with the sandbox hotel.",
+        )
+    return True
 
 
 def folder(settings: Settings) -> Path:
@@ -74,9 +91,20 @@ def protected_database(settings: Settings) -> Iterator[Settings]:
     if not uses_sandbox(settings):
         yield settings
         return
+    store = private_folder(settings.store_dir)
     with clusters.hotel_cluster(settings) as server:
         url = SecretStr(server.database(clusters.HOTEL_DATABASE).url())
-        yield settings.with_overrides(database_url=url)
+        yield settings.with_overrides(database_url=url, backup_dir=store)
+
+
+@contextmanager
+def server_of_restores(settings: Settings) -> Iterator[Settings]:
+    """The settings with a server to restore to, which may be all that is left."""
+    if settings.restore_url is not None:
+        yield settings
+        return
+    with protected_database(settings) as complete:
+        yield complete
 
 
 @dataclass(frozen=True)
@@ -164,12 +192,13 @@ def _exported(settings: Settings) -> Iterator[None]:
     values = {
         "STATE": str(settings.state),
         "DATABASE_URL": settings.need("database_url"),
+        "BACKUP_DIR": str(settings.store_dir) if settings.backup_dir else "",
         "DAGSTER_URL": settings.need("dagster_url"),
     }
     for name in ("app_base_url", "app_email", "app_password", "migrate_dir"):
         if getattr(settings, name):
             values[name.upper()] = str(settings.need(name))
-    variables = {PREFIX + name: value for name, value in values.items()}
+    variables = {PREFIX + name: value for name, value in values.items() if value}
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

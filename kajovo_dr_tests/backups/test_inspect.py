@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString, cast
 
 import pytest
+from psycopg import sql
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.inspect import Inspection, inspect, kind_of, verify
@@ -14,7 +18,7 @@ from kajovo_dr.backups.sql_scan import SqlScan
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import DumpDamaged
-from kajovo_dr.postgres import client_tools
+from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 
@@ -156,15 +160,115 @@ def test_the_scan_does_not_depend_on_where_chunks_end(backup: Backup, size: int)
     assert scan.counts == backup.manifest.counts
 
 
-def test_a_copy_in_a_functions_text_is_not_taken_for_rows(
-    settings: Settings, small: Server
-) -> None:
-    from kajovo_dr.postgres import databases
+#: What a function's text may hold and pg_dump writes as well.
+ANNOUNCEMENT = "-- Data for Name: nic; Type: TABLE DATA; Schema: public; Owner: kajovo\n"
+COPY = "COPY public.nic (a) FROM stdin;\n1\n"
 
-    body = "COPY public.nic (a) FROM stdin;\n1\n"
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(COPY, id="a COPY"),
+        pytest.param(f"{ANNOUNCEMENT}{COPY}", id="announced"),
+        pytest.param(f"\n--\n{ANNOUNCEMENT}--\n\n{COPY}", id="announced as by pg_dump"),
+        pytest.param(f"$$ it's \"\n--\n{ANNOUNCEMENT}--\n\n{COPY}", id="with quotes inside"),
+    ],
+)
+@pytest.mark.parametrize("words", ["FUNCTION", "COMMENT", "DEFAULT"])
+def test_a_copy_in_a_text_of_the_schema_is_not_taken_for_rows(
+    each_format: Settings, small: Server, body: str, words: str
+) -> None:
+    commands = {
+        "FUNCTION": "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS {body}",
+        "COMMENT": "COMMENT ON TABLE hosté IS {body}",
+        "DEFAULT": "ALTER TABLE hosté ALTER poznámka SET DEFAULT {body}",
+    }
+    with databases.connect(small) as session:
+        session.execute("SET check_function_bodies = off")
+        session.execute(sql.SQL(cast(LiteralString, commands[words])).format(body=body))
+    backup = take(each_format, small, reason="test").backup
+    found = look(backup.path, backup)
+    assert found.findings == ()
+    assert found.counts == backup.manifest.counts
+
+
+DEFINITIONS = r"""
+    CREATE SCHEMA "it's";
+    CREATE TABLE "it's"."a ""b"" $x$
+--" (a text DEFAULT E'\\''--', "č'" text CHECK ("č'" <> '$$'));
+    INSERT INTO "it's"."a ""b"" $x$
+--" VALUES ('''', '$$'), ('"', '--');
+    CREATE TYPE "n'" AS ENUM ('it''s', '"', '$a$');
+    CREATE VIEW v AS SELECT E'\\''"' AS a, '--' AS "b'", '/*' AS c, 1 - -1 AS d;
+    CREATE FUNCTION g(a int DEFAULT 1, b text DEFAULT '''') RETURNS text
+        LANGUAGE sql BEGIN ATOMIC SELECT '$$"' || $1 || $2; END;
+    CREATE FUNCTION h() RETURNS void LANGUAGE plpgsql AS $a$ BEGIN -- it's
+        EXECUTE $$ SELECT '"' $$; EXECUTE $_$ SELECT 1 $_$; END $a$;
+    COMMENT ON SCHEMA "it's" IS E'it''s \\ $$ "\n--\n';
+    CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING;
+    CREATE INDEX "i'" ON hosté ((jméno || ''''));
+"""
+
+
+def test_quotes_in_all_sorts_of_definitions_hide_no_rows(
+    each_format: Settings, small: Server
+) -> None:
+    with databases.connect(small) as session:
+        session.execute(DEFINITIONS)
+    backup = take(each_format, small, reason="test").backup
+    found = look(backup.path, backup)
+    assert found.findings == ()
+    assert found.counts == backup.manifest.counts
+    assert found.counts["it's", 'a "b" $x$\n--'] == 2
+
+
+def test_rows_of_a_partition_that_go_into_its_root_are_those_of_the_partition(
+    each_format: Settings, small: Server
+) -> None:
     with databases.connect(small) as session:
         session.execute(
-            f"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT '{body}' $$".encode()
+            """
+            CREATE TYPE druh AS ENUM ('pokoj', 'stůl', 'sál');
+            CREATE TABLE místa (d druh) PARTITION BY HASH (d);
+            CREATE TABLE místa_0 PARTITION OF místa FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+            CREATE TABLE místa_1 PARTITION OF místa FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+            INSERT INTO místa SELECT unnest(enum_range(NULL::druh)) FROM generate_series(1, 5);
+            """
         )
-    backup = take(settings, small, reason="test").backup
-    assert ("public", "nic") not in look(backup.path).counts
+    backup = take(each_format, small, reason="test").backup
+    if backup.manifest.kind == "plain":
+        assert "-- load via partition root" in backup.path.read_text(encoding="utf-8")
+    found = look(backup.path, backup)
+    assert found.findings == ()
+    assert sum(rows for (_, name), rows in found.counts.items() if name.startswith("místa")) == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("xz", lzma.compress),
+        ("zstd", lambda content: b"\x28\xb5\x2f\xfd" + content),
+        ("zip", lambda content: b"PK\x03\x04" + content),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".sql", ".dump", ".sql.gz"])
+def test_a_compressed_dump_is_told_from_a_damaged_one(
+    backup: Backup, name: str, pack: Damage, suffix: str
+) -> None:
+    path = backup.path.with_name(f"sbaleno{suffix}")
+    path.write_bytes(pack(backup.path.read_bytes()))
+    (finding,) = look(path).findings
+    expected = f"encoding: the file is compressed with {name}: decompress it first (byte 0)"
+    assert str(finding) == expected
+
+
+def test_an_archive_whose_name_looks_like_an_option_is_read(
+    settings: Settings, small: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = take(settings.with_overrides(backup_format="custom"), small, reason="test").backup
+    monkeypatch.chdir(backup.path.parent)
+    backup.path.rename("--list.dump")
+    found = look(Path("--list.dump"))
+    assert found.findings == ()
+    assert found.counts == backup.manifest.counts

@@ -35,7 +35,7 @@ def test_a_backup_is_a_dump_file_with_three_sidecars(each_format: Settings, smal
     assert published(each_format) == sorted(
         [name, *(name + s for s in (".sha256", ".json", ".roles"))]
     )
-    assert not any((each_format.store_dir / ".incoming").iterdir())
+    assert not any((each_format.store_dir / ".incoming").iterdir())  # nothing is left over
 
 
 def test_the_manifest_tells_what_the_database_held(each_format: Settings, small: Server) -> None:
@@ -106,6 +106,29 @@ def test_two_backups_in_one_second_get_two_names(settings: Settings, small: Serv
     names = {take(settings, small, reason="test").backup.name for _ in range(3)}
     assert len(names) == 3
     assert len(catalog.backups(open_store(settings))) == 3
+
+
+def test_backups_of_two_databases_at_the_same_moment_do_not_meet(
+    settings: Settings, small: Server, large: Server
+) -> None:
+    both = threading.Barrier(2)
+    names: list[str] = []
+
+    def backup(source: Server) -> None:
+        def together(phase: str, done: int, total: int | None) -> None:
+            if phase == "count rows":
+                both.wait(60)
+
+        names.append(take(settings, source, reason="test", progress=together).backup.name)
+
+    workers = [threading.Thread(target=backup, args=[source]) for source in (small, large)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    found = catalog.backups(open_store(settings))
+    assert sorted(names) == sorted(each.name for each in found)
+    assert {each.manifest.database for each in found} == {small.dbname, large.dbname}
 
 
 def test_prefix_and_folder_are_settings(settings: Settings, small: Server, tmp_path: Path) -> None:

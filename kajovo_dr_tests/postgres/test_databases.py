@@ -488,3 +488,16 @@ def test_a_database_is_dropped_under_its_sessions_and_twice(
         databases.drop(session, doomed.dbname)
         assert not databases.exists(session, doomed.dbname)
         databases.drop(session, doomed.dbname)
+
+
+def test_time_limits_of_the_role_do_not_bind_our_sessions(server: Server) -> None:
+    limits = ("statement_timeout", "idle_session_timeout", "transaction_timeout")
+    with databases.connect(server) as session:
+        for limit in limits:
+            session.execute(f"ALTER ROLE kajovo SET {limit} = '10min'".encode())
+        try:
+            with databases.connect(server, autocommit=False) as other:
+                for limit in limits:
+                    assert other.execute(f"SHOW {limit}".encode()).fetchone() == ("0",)
+        finally:
+            session.execute("ALTER ROLE kajovo RESET ALL")

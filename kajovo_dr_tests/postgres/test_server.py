@@ -197,7 +197,7 @@ def test_every_way_of_writing_an_address_means_the_same(text: str) -> None:
 
 
 def test_a_password_of_key_value_text_may_look_like_a_url() -> None:
-    read = Server.from_url("host=db dbname=hotel password=a+b://c/d@e#f")
+    read = Server.from_url("host=db user=u dbname=hotel password=a+b://c/d@e#f")
     assert read.params["password"] == "a+b://c/d@e#f"
 
 
@@ -328,3 +328,19 @@ def test_client_tools_see_this_database_and_nothing_of_the_shell(
     }
     assert environment["LC_ALL"] == "C"
     assert "PATH" in environment
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql:///hotel", "names no host"),
+        ("postgresql://db/hotel", "names no user"),
+        ("postgresql://u@db", "names no database"),
+        ("postgresql://u@db:99999/hotel", "1 to 65535"),
+        ("postgresql://u@db:٥٤٣٢/hotel", "1 to 65535"),
+        ("postgresql://u@db/hotel?sslmode=banana", "sslmode"),
+    ],
+)
+def test_what_libpq_and_the_tools_might_fill_in_differently_is_refused(url: str, said: str) -> None:
+    with pytest.raises(UrlError, match=said):
+        Server.from_url(url)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,16 @@ from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.other_app.library import CHECKOUT
 
 FIRST, SECOND = "first_shelves", "second_isbn"
+#: A database one revision behind the code.
+RESTORED = (
+    "CREATE SCHEMA library",
+    "CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY)",
+    f"INSERT INTO library.changes VALUES ('{FIRST}')",
+    "CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL)",
+    "CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,"
+    " shelf_id int NOT NULL REFERENCES library.shelves)",
+    "INSERT INTO library.shelves (label) VALUES ('Světová próza')",
+)
 
 
 @pytest.fixture
@@ -53,16 +63,7 @@ def execute(database: Server, *statements: str) -> None:
 @pytest.fixture
 def old(database: Server) -> Server:
     """A restored database one revision behind the code."""
-    execute(
-        database,
-        "CREATE SCHEMA library",
-        "CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY)",
-        f"INSERT INTO library.changes VALUES ('{FIRST}')",
-        "CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL)",
-        "CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,"
-        " shelf_id int NOT NULL REFERENCES library.shelves)",
-        "INSERT INTO library.shelves (label) VALUES ('Světová próza')",
-    )
+    execute(database, *RESTORED)
     return database
 
 
@@ -216,26 +217,113 @@ def test_an_id_too_long_for_the_version_column_has_a_remedy(
     assert "ALTER TABLE library.changes ALTER COLUMN version_num" in failed.hint
 
 
-def test_a_command_that_looks_at_another_database_is_stopped_before_it_upgrades_that(
-    settings: Settings, old: Server, server: Server, checkout: Path
-) -> None:
-    other = server.database("postgres").sqlalchemy_url()
-    env = {"LIBRARY_DSN": other, "WRONG_NAME": "{sqlalchemy_url}"}
-    failed = failure(settings.with_overrides(migrate_env=env), old)
-    assert "it works on another database" in str(failed)
-    assert "WRONG_NAME" in failed.hint
-    execute(server, "DROP SCHEMA library")  # made by its env.py; it would fail if it held a table
+@pytest.fixture
+def live(new_database: Callable[[str], Server]) -> Server:
+    """The database that a wrong setting leads to; its schema exists, env.py would make it."""
+    live = new_database("živá")
+    execute(live, "CREATE SCHEMA library")
+    return live
 
 
-def test_an_upgrade_that_did_not_reach_the_database_is_no_success(
-    settings: Settings, database: Server, server: Server
+def led_astray(settings: Settings, live: Server) -> Settings:
+    """The variable that counts leads to the live database, another one to the restored."""
+    env = {"LIBRARY_DSN": live.sqlalchemy_url(), "WRONG_NAME": "{sqlalchemy_url}"}
+    return settings.with_overrides(migrate_env=env)
+
+
+def contents(database: Server) -> list[Any]:
+    """Schemas, tables, columns and version rows."""
+    with psycopg.connect(database.conninfo()) as connection:
+        found: list[Any] = connection.execute(
+            "SELECT nspname, relname, attname FROM pg_namespace n LEFT JOIN pg_class c"
+            " ON relnamespace = n.oid LEFT JOIN pg_attribute ON attrelid = c.oid"
+            " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1, 2, 3"
+        ).fetchall()
+        if ("library", "changes", "version_num") in found:
+            found += connection.execute("TABLE library.changes").fetchall()
+        return found
+
+
+@pytest.mark.parametrize("at", [FIRST, SECOND])
+def test_a_command_that_looks_at_a_live_database_of_the_same_revision_changes_nothing(
+    settings: Settings, old: Server, live: Server, at: str
 ) -> None:
-    # nothing is restored in the server's own database, so that no revision tells them apart before
-    env = {"LIBRARY_DSN": database.sqlalchemy_url()}
-    failed = failure(settings.with_overrides(migrate_env=env), server)
-    assert "after the upgrade the database is at no revision, the code at second_isbn" in str(
-        failed
-    )
+    if at == SECOND:
+        migrate(settings, old)
+    execute(live, "DROP SCHEMA library", *RESTORED)
+    execute(live, f"UPDATE library.changes SET version_num = '{at}'")
+    before = contents(old), contents(live)
+    failed = failure(led_astray(settings, live), old)
+    assert str(failed) == f"Alembic works on another database than {old.shown}"
+    assert "KAJOVO_DR_MIGRATE_ENV (LIBRARY_DSN, WRONG_NAME)" in failed.hint
+    assert (contents(old), contents(live)) == before
+
+
+def test_a_live_database_at_a_revision_that_the_code_does_not_know_is_another_one_too(
+    settings: Settings, old: Server, live: Server
+) -> None:
+    execute(live, "DROP SCHEMA library", *RESTORED)
+    execute(live, "UPDATE library.changes SET version_num = 'third_readers'")
+    failed = failure(led_astray(settings, live), old)
+    assert str(failed) == f"Alembic works on another database than {old.shown}"
+
+
+def test_an_empty_database_is_told_from_an_empty_live_one(
+    settings: Settings, database: Server, live: Server
+) -> None:
+    before = contents(database), contents(live)
+    failed = failure(led_astray(settings, live), database)
+    assert str(failed) == f"Alembic works on another database than {database.shown}"
+    assert (contents(database), contents(live)) == before
+
+
+def test_what_env_py_makes_in_a_new_schema_stays(
+    settings: Settings, database: Server, checkout: Path
+) -> None:
+    env = checkout / "migrations" / "env.py"
+    more = "EXISTS library; CREATE SEQUENCE IF NOT EXISTS library.cards"
+    env.write_text(env.read_text(encoding="utf-8").replace("EXISTS library", more), "utf-8")
+    assert migrate(settings, database).after == SECOND
+
+
+def test_the_mark_that_a_power_cut_left_behind_is_no_revision(
+    settings: Settings, old: Server
+) -> None:
+    execute(old, "INSERT INTO library.changes VALUES ('kajovo_dr_probe_0123456789abcdef')")
+    done = migrate(settings, old)
+    assert (done.before, done.after) == (FIRST, SECOND)
+
+
+@pytest.fixture
+def clerk(server: Server, old: Server) -> Iterator[Server]:
+    """The restored database for a role whose password is a part of every mark."""
+    execute(server, "CREATE ROLE clerk SUPERUSER LOGIN PASSWORD 'kajovo'")
+    yield Server({**old.params, "user": "clerk", "password": "kajovo"})
+    execute(server, "DROP ROLE clerk")
+
+
+def test_a_password_that_is_a_part_of_the_mark_does_not_hide_it(
+    settings: Settings, clerk: Server
+) -> None:
+    assert migrate(settings, clerk).after == SECOND
+
+
+def test_a_live_database_out_of_reach_is_told_with_its_reason(
+    settings: Settings, old: Server, server: Server
+) -> None:
+    before = contents(old)
+    failed = failure(led_astray(settings, server.database("ztracená")), old)
+    assert 'database "ztracená" does not exist' in str(failed)
+    assert contents(old) == before
+
+
+def test_an_upgrade_that_left_nothing_behind_is_no_success(
+    settings: Settings, old: Server, tmp_path: Path
+) -> None:
+    command = alembic_says(tmp_path, "'upgrade' in sys.argv and sys.exit(0)")
+    failed = failure(settings.with_overrides(migrate_command=command), old)
+    assert "the database is at ['first_shelves'], the code at second_isbn" in str(failed)
+    assert "commits" in failed.hint
 
 
 @pytest.mark.parametrize("spelling", ["{sqlalchemy_url}", "{password}", "{user}:{password}@"])
