@@ -61,20 +61,23 @@ def main() -> None:
     except Exception as failure:  # noqa: BLE001 - an operator gets a sentence, not a traceback
         if "--debug" in sys.argv:
             traceback.print_exc()
-        error = _for_the_operator(failure)
+        error = _for_the_operator(failure) or DrError(
+            f"unexpected {type(failure).__name__}: {failure}",
+            hint="this is a bug: run kajovo-dr --debug … and report what it prints.",
+        )
         terminal.show_error(error)
         sys.exit(error.exit_code or _BUG)
 
 
-def _for_the_operator(failure: Exception) -> DrError:
+def _for_the_operator(failure: Exception) -> DrError | None:
+    """The error to show; None for what only a bug can be."""
     if isinstance(failure, DrError):
         return failure
     if isinstance(failure, OSError):
         return FileRefused(f"{failure.filename or 'output'}: {str(failure.strerror).lower()}")
     if isinstance(failure, UnicodeEncodeError):
         return SettingError("an argument or a setting is not UTF-8", hint="write it in UTF-8.")
-    hint = "this is a bug: run it again as kajovo-dr --debug … and report what it prints."
-    return DrError(f"unexpected {type(failure).__name__}: {failure}", hint=hint)
+    return None
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,9 +24,10 @@ from typing import Any
 import click
 import pytest
 
-from kajovo_dr import __version__, process
+from kajovo_dr import __version__, process, terminal
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.cli import cli
+from kajovo_dr.errors import DumpDamaged
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import PREFIX, Settings
@@ -148,7 +149,8 @@ def test_a_backup_is_taken_listed_verified_and_restored(shell: Shell, small: Ser
 
     target = small.database(f"{small.dbname} znovu")
     restored = shell("restore", "--into", target.dbname).ok()
-    assert restored.out.startswith(f"ok {path.name} is now {target.shown}")
+    assert restored.out.startswith(f"ok {path.name} of ")
+    assert f" is now {target.shown}\n" in restored.out
     assert _count(target) == 50
 
 
@@ -208,6 +210,38 @@ def test_in_a_pipe_the_output_stands_alone_and_nothing_is_drawn(
     assert "count rows" in lines
     assert all(re.fullmatch(r"(count rows|dump|inspect)( [\d.]+ k?B)?( \d+ %)?", x) for x in lines)
     assert "\r" not in taken.out + taken.err
+
+
+HOSTILE = "půlnoc\x1b[2J\x1b]0;x\x07\nkajovo-postgres-x\r\u202e"
+
+
+def test_a_cell_keeps_its_colour_and_loses_what_steers_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal.table(["NOC"], [[HOSTILE], [terminal.mark(ok=False)], ["Žofín\u00a0🛎️"]])
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "půlnoc\ufffd[2J\ufffd]0;x\ufffd\ufffdkajovo-postgres-x\ufffd\ufffd",
+        "FAIL",
+        "Žofín\u00a0🛎️",
+    ]
+    assert terminal.clean(terminal.mark(ok=False)) == terminal.mark(ok=False)
+    assert "\x1b" not in terminal.clean("\x1b[8mskryté\x1b[1A")
+
+
+def test_an_error_keeps_its_lines_and_no_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_error(DumpDamaged(f"{HOSTILE}"))
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: půlnoc\ufffd[2J\ufffd]0;x\ufffd\nkajovo-postgres-x")
+
+
+def test_a_hostile_reason_stays_in_its_line_of_the_list(shell: Shell) -> None:
+    shell("backup", "--reason", "klidná noc").ok()
+    (path,) = Settings.load().store_dir.glob("*.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, "reason": HOSTILE}), encoding="utf-8")
+    listed = shell("list").ok().out
+    assert len(listed.splitlines()) == 2
+    assert not any(character in listed for character in "\r\x07\u202e")
 
 
 # --- exit codes

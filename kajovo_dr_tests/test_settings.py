@@ -5,6 +5,7 @@ Real environment variables and real TOML files; the shell's own are removed by t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_without_any_variable_everything_has_its_default() -> None:
     assert settings.database_url is None
     assert settings.backup_format == "plain"
     assert settings.rpo_hours == 24
-    assert settings.store_dir == settings.state / "backups"
+    assert settings.store_dir == settings.state / "sandbox" / "backups"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,13 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(name: str, toml: Path)
         ("first_day", "yesterday"),
         ("migrate_driver", "psycopg2 --evil"),
         ("app_login_format", "xml"),
+        ("rpo_hours", "inf"),
+        ("rto_minutes", "nan"),
+        ("dump_timeout_s", "Infinity"),
+        ("dump_timeout_s", "1e300"),
+        ("app_ready_pause_s", "nan"),
+        ("max_shrink", "nan"),
+        ("connect_timeout_s", "99999999999"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_name_of_its_variable(
@@ -289,3 +297,64 @@ def test_a_setting_that_a_command_needs_is_named_when_it_is_missing(value: dict[
         Settings.load(**value).need("migrate_dir")
     assert str(missing.value).startswith("KAJOVO_DR_MIGRATE_DIR is not set (folder to run it in")
     assert missing.value.hint
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("a b c d e", "* * * *", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 1 13 *"),
+        *("* * * * 8", "5-1 * * * *", "*/0 * * * *", "*  * * * *", "0 0 30 feb *", "@daily"),
+        *("0 0 L * *", "1,,2 * * * *", "mon * * * *", "² * * * *"),
+    ],
+)
+def test_a_schedule_that_dagster_could_not_load_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, backup_cron=value)
+    assert str(_refused()).startswith("KAJOVO_DR_BACKUP_CRON: ")
+
+
+@pytest.mark.parametrize(
+    "value", ["*/15 0-6,22 1,15 JAN-mar mon-fri", "5 4 29 2 *", "0 0 31 2 sun", "5/20 * * * 0-7/2"]
+)
+def test_a_schedule_of_names_ranges_and_steps_is_taken(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, backup_cron=value)
+    assert Settings.load().backup_cron == value
+
+
+@pytest.mark.parametrize("name", ["state", "backup_dir", "pg_bin", "migrate_dir", "app_ca_file"])
+def test_a_path_is_absolute_whatever_was_written(
+    name: str, monkeypatch: pytest.MonkeyPatch, toml: Path, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "jana"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "jana"))
+    toml.write_text(f'{name} = "~/zálohy"\n', encoding="utf-8")
+    assert getattr(Settings.load(), name) == tmp_path / "jana" / "zálohy"
+    _set(monkeypatch, **{name: "zálohy"})
+    assert getattr(Settings.load(), name) == tmp_path / "zálohy"
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/x", r"a\u0000b"])
+def test_a_path_that_cannot_be_is_refused(path: str, toml: Path) -> None:
+    toml.write_text(f'backup_dir = "{path}"\n')
+    assert str(_refused()).startswith("KAJOVO_DR_BACKUP_DIR: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes among files")
+def test_a_pipe_in_place_of_the_file_is_refused_without_reading_it(toml: Path) -> None:
+    os.mkfifo(toml)
+    assert str(_refused()) == f"KAJOVO_DR_CONFIG: cannot read {toml}: not a regular file"
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000])
+def test_a_file_that_would_break_its_reader_is_refused(content: str, toml: Path) -> None:
+    toml.write_text(f"app_modules = {content}\n")
+    assert str(_refused()).startswith(f"KAJOVO_DR_CONFIG: {toml} is n")
+
+
+def test_json_that_would_break_its_reader_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, app_modules="[" * 100_000)
+    assert "nested too deeply" in str(_refused())

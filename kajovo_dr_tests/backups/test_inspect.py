@@ -7,7 +7,6 @@ import lzma
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import LiteralString, cast
 
 import pytest
 from psycopg import sql
@@ -185,7 +184,7 @@ def test_a_copy_in_a_text_of_the_schema_is_not_taken_for_rows(
     }
     with databases.connect(small) as session:
         session.execute("SET check_function_bodies = off")
-        session.execute(sql.SQL(cast(LiteralString, commands[words])).format(body=body))
+        session.execute(sql.SQL(commands[words]).format(body=body))
     backup = take(each_format, small, reason="test").backup
     found = look(backup.path, backup)
     assert found.findings == ()
@@ -195,7 +194,7 @@ def test_a_copy_in_a_text_of_the_schema_is_not_taken_for_rows(
 DEFINITIONS = r"""
     CREATE SCHEMA "it's";
     CREATE TABLE "it's"."a ""b"" $x$
---" (a text DEFAULT E'\\''--', "č'" text CHECK ("č'" <> '$$'));
+--" (a text DEFAULT E'\\''--', "č'" text CHECK ("č'" <> '$q$'));
     INSERT INTO "it's"."a ""b"" $x$
 --" VALUES ('''', '$$'), ('"', '--');
     CREATE TYPE "n'" AS ENUM ('it''s', '"', '$a$');
