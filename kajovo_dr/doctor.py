@@ -7,9 +7,11 @@ the work of the rooms that it asks.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -22,7 +24,7 @@ from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery.journal import unfinished
 from kajovo_dr.recovery.report import human_duration
-from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.settings import PREFIX, Endpoint, Settings
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
 _ROOM_FOR = 3
@@ -57,19 +59,28 @@ def examine(settings: Settings, *, as_json: bool) -> None:
 
 def show_settings(settings: Settings, *, as_json: bool) -> None:
     """Print every setting: variable, value in force (secrets only as ``set``), meaning."""
-    rows = []
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        secret = isinstance(value, SecretStr)
-        shown = "(set)" if secret else "(unset)" if value is None else str(value)
-        if isinstance(value, tuple) and value and not isinstance(value[0], str):
-            shown = ", ".join(endpoint.name for endpoint in value)
-        rows.append([PREFIX + name.upper(), shown, field.description or ""])
+    rows = [
+        [PREFIX + name.upper(), _shown(getattr(settings, name)), field.description or ""]
+        for name, field in type(settings).model_fields.items()
+    ]
     if as_json:
         terminal.show_json({variable: shown for variable, shown, _ in rows})
     else:
         for variable, shown, meaning in rows:
             terminal.say(f"{variable} = {shown}\n    {meaning}")
+
+
+def _shown(value: Any) -> str:
+    """A value without what may be secret in it: tables by their keys, URLs without a login."""
+    if value is None:
+        return "(unset)"
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if isinstance(value, dict):
+        return f"keys: {', '.join(value)}"
+    if isinstance(value, tuple):
+        return ", ".join(each.name if isinstance(each, Endpoint) else str(each) for each in value)
+    return re.sub(r"//[^/@]*@", "//…@", str(value))
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:

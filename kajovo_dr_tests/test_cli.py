@@ -636,3 +636,17 @@ def test_all_settings_are_listed_and_no_secret_is(
     listed = shell("doctor", "--settings", "--json", **configured).ok().json()
     assert set(listed) == {PREFIX + name.upper() for name in Settings.model_fields}
     assert listed["KAJOVO_DR_MIGRATE_DIR"] == str(tmp_path)
+
+
+def test_a_secret_inside_a_table_or_a_url_is_not_listed_either(
+    shell: Shell, configured: dict[str, str]
+) -> None:
+    hidden = {
+        "KAJOVO_DR_MIGRATE_ENV": '{"KEY": "tajné1"}',
+        "KAJOVO_DR_APP_LOGIN_BODY": '{"pin": "tajné2"}',
+        "KAJOVO_DR_APP_BASE_URL": "http://admin:tajné3@127.0.0.1:1",
+    }
+    told = shell("doctor", "--settings", **{**configured, **hidden}).ok().out
+    assert "tajné" not in told
+    assert "KAJOVO_DR_MIGRATE_ENV = keys: KEY" in told
+    assert "KAJOVO_DR_APP_BASE_URL = http://…@127.0.0.1:1" in told
