@@ -642,9 +642,9 @@ def test_a_secret_inside_a_table_or_a_url_is_not_listed_either(
     shell: Shell, configured: dict[str, str]
 ) -> None:
     hidden = {
-        "KAJOVO_DR_MIGRATE_ENV": '{"KEY": "tajné1"}',
-        "KAJOVO_DR_APP_LOGIN_BODY": '{"pin": "tajné2"}',
-        "KAJOVO_DR_APP_BASE_URL": "http://admin:tajné3@127.0.0.1:1",
+        "MIGRATE_ENV": '{"KEY": "tajné1"}',
+        "APP_LOGIN_BODY": '{"pin": "tajné2"}',
+        "APP_BASE_URL": "http://admin:tajné3@127.0.0.1:1",
     }
     told = shell("doctor", "--settings", **{**configured, **hidden}).ok().out
     assert "tajné" not in told
