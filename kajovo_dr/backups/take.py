@@ -169,6 +169,7 @@ def _dump(
         lock_timeout_s=settings.lock_timeout_s,
     )
     expected = int(usual.size_bytes) if usual.size_bytes else None
+    progress("dump", 0, expected)
     begun = time.monotonic()
     with HashingWriter(incoming.dump_file) as writer:
 

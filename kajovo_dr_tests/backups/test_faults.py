@@ -66,7 +66,7 @@ def when_dumping(act: object) -> Progress:
     done: list[bool] = []
 
     def watch(phase: str, size: int, total: int | None) -> None:
-        if phase == "dump" and not done:
+        if phase == "dump" and size and not done:
             done.append(True)
             act()  # type: ignore[operator]
 
