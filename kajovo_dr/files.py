@@ -1,14 +1,18 @@
 """Writing files that must not be lost, torn or read by others: one way, used everywhere.
 
-Belongs here: private modes, fsync, atomic replacement. Not here: what is in the files.
+Belongs here: private modes, fsync, atomic replacement, reading in chunks. Not here: what is in the
+files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from io import BufferedWriter
 from pathlib import Path
+
+from kajovo_dr.process import CHUNK
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -32,6 +36,13 @@ def open_private(path: Path) -> BufferedWriter:
     """Open a new file of mode 0600 for writing bytes; raises FileExistsError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, PRIVATE_FILE), "wb")
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file of any size, at most `CHUNK` at a time."""
+    with path.open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            yield chunk
 
 
 def replace_atomically(path: Path, content: bytes) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from contextlib import ExitStack
 
 from kajovo_dr import process, terminal
 from kajovo_dr.errors import SettingError, ToolTimeout
+from kajovo_dr.ports import listens
 from kajovo_dr.sandbox import stack
 from kajovo_dr.settings import Settings
 
@@ -32,7 +32,7 @@ def run(settings: Settings, *, port: int) -> None:
             signal.signal(getattr(signal, name), signal.default_int_handler)
     with ExitStack() as running:
         running.enter_context(stack.exclusive(settings, user=f"kajovo-dr up ({url})"))
-        if _listens(port):
+        if listens(port):
             raise SettingError(
                 f"port {port} of 127.0.0.1 is in use",
                 hint="choose another one: kajovo-dr up --port N.",
@@ -62,7 +62,7 @@ def _serve(settings: Settings, port: int, url: str, *, own_storage: bool) -> Non
     )
     try:
         listening = process.wait_until(
-            lambda: _listens(port) or dagster.poll() is not None, timeout=_START_S
+            lambda: listens(port) or dagster.poll() is not None, timeout=_START_S
         )
         if not listening:
             raise ToolTimeout(f"the Dagster UI does not listen on port {port} after {_START_S} s")
@@ -76,9 +76,3 @@ def _serve(settings: Settings, port: int, url: str, *, own_storage: bool) -> Non
         terminal.tell("\nstopping the Dagster UI")
     finally:
         process.stop(dagster, timeout=_STOP_S)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -13,8 +13,8 @@ import pytest
 
 from kajovo_dr import process
 from kajovo_dr.errors import SandboxError, SettingError
+from kajovo_dr.ports import free_port
 from kajovo_dr.recovery.incident_log import IncidentLog
-from kajovo_dr.sandbox.launcher import free_port
 
 COMMAND = [sys.executable, "-m", "kajovo_dr.cli"]
 

@@ -17,10 +17,10 @@ from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest
 from kajovo_dr.backups.sql_scan import Finding, SqlScan, packed
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.errors import DumpDamaged
+from kajovo_dr.files import chunks
 from kajovo_dr.postgres.client_tools import decode_arguments
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.postgres.transport import Transport
-from kajovo_dr.process import CHUNK
 from kajovo_dr.progress import Progress, silent
 
 _ARCHIVE_MAGIC = b"PGDMP"
@@ -66,7 +66,7 @@ def inspect(
     scan = SqlScan()
     head = b""
     done = 0
-    for chunk in _chunks(path):
+    for chunk in chunks(path):
         head = head or chunk[: len(_ARCHIVE_MAGIC)]
         digest.update(chunk)
         if kind == "plain":
@@ -149,9 +149,3 @@ def _rows_differ(counts: dict[tuple[str, str], int], manifest: Manifest) -> Iter
         inside = counts.get(table)
         if inside != promised:
             yield Finding("rows", f"{'.'.join(table)}: {inside} rows, the manifest says {promised}")
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as handle:
-        while chunk := handle.read(CHUNK):
-            yield chunk

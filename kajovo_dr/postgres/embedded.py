@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import stat
 import tempfile
 import time
@@ -27,6 +26,7 @@ from filelock import FileLock, Timeout
 from kajovo_dr import process
 from kajovo_dr.errors import EmbeddedServerError
 from kajovo_dr.files import replace_atomically, write_private
+from kajovo_dr.ports import free_port, listens
 from kajovo_dr.postgres.client_tools import find_bin
 from kajovo_dr.postgres.server import Server
 
@@ -139,7 +139,7 @@ class EmbeddedServer:
     def _start_once(self, bin_dir: Path) -> str:
         """Start a server and wait until it is ready or has ended; what it wrote into its log."""
         seen = self._log.stat().st_size if self._log.exists() else 0
-        self._process = self._spawn(bin_dir, _free_port())
+        self._process = self._spawn(bin_dir, free_port())
         process.wait_until(self._settled, timeout=START_TIMEOUT_S)
         if not self._running():
             process.stop(self._process, timeout=STOP_TIMEOUT_S)
@@ -258,7 +258,7 @@ class EmbeddedServer:
             return False
         if self._process is not None and self._process.pid != int(lines[0]):
             return False
-        return process.is_alive(int(lines[0])) and _listens(int(lines[3]))
+        return process.is_alive(int(lines[0])) and listens(int(lines[3]))
 
     def _stop_adopted(self) -> None:
         bin_dir = self._binaries()
@@ -310,15 +310,3 @@ def _reachable(path: Path, user: str) -> bool:
         if not allowed:
             return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.inspect import verify
@@ -25,10 +24,11 @@ from kajovo_dr.errors import (
     RolesMissing,
     TargetNotEmpty,
 )
+from kajovo_dr.files import chunks
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import LONGEST_NAME, Server
 from kajovo_dr.postgres.transport import Transport
-from kajovo_dr.process import CHUNK, Completed
+from kajovo_dr.process import Completed
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.settings import Settings
 
@@ -196,14 +196,12 @@ def _load_plain(
         digest = hashlib.sha256()
         fed = 0
         yield b"BEGIN;\n"
-        with backup.path.open("rb") as handle:
-            while chunk := handle.read(CHUNK):
-                digest.update(chunk)
-                if fed == 0:
-                    chunk = _for_server(chunk, room.server)
-                fed += len(chunk)
-                progress("restore", fed, manifest.size_bytes)
-                yield chunk
+        for chunk in chunks(backup.path):
+            digest.update(chunk)
+            fitting = _for_server(chunk, room.server) if fed == 0 else chunk
+            fed += len(chunk)
+            progress("restore", fed, manifest.size_bytes)
+            yield fitting
         if digest.hexdigest() != manifest.sha256:
             raise DumpDamaged(f"{backup.name} changed while it was being restored")
         yield b"\nCOMMIT;\n"
@@ -245,7 +243,7 @@ def _load_archive(
         stdin = None
     else:
         arguments = client_tools.restore_arguments(None, dbname=target.dbname, jobs=1)
-        stdin = _chunks(file)
+        stdin = chunks(file)
     with _watched(admin, backup, target, progress):
         return transport.run(
             "pg_restore",
@@ -254,12 +252,6 @@ def _load_archive(
             timeout=settings.restore_timeout_s,
             stdin=stdin,
         )
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as handle:
-        while chunk := handle.read(CHUNK):
-            yield chunk
 
 
 @contextmanager

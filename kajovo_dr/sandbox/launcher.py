@@ -7,7 +7,6 @@ database server that it needs.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import httpx
 
 import kajovo_dr
 from kajovo_dr.errors import SandboxError
+from kajovo_dr.ports import free_port
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.process import Running, start, stop, wait_until
 from kajovo_dr.sandbox.environment import PREFIX
@@ -70,13 +70,6 @@ def start_api(
         running.stop()
         raise
     return running
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment(server: Server, email: str, password: str, media_root: Path) -> dict[str, str]:

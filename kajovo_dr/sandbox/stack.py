@@ -21,10 +21,11 @@ from pydantic import SecretStr
 
 from kajovo_dr.errors import DrError, NotConfigured, SettingError
 from kajovo_dr.files import PRIVATE_FILE, private_folder, replace_atomically, write_private
+from kajovo_dr.ports import free_port
 from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import Progress, silent
-from kajovo_dr.sandbox.launcher import RunningApi, free_port, start_api
+from kajovo_dr.sandbox.launcher import RunningApi, start_api
 from kajovo_dr.settings import PREFIX, Settings
 
 ADMIN_EMAIL = "admin@kajovohotel.local"

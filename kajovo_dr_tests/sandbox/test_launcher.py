@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from kajovo_dr.errors import SandboxError
+from kajovo_dr.ports import free_port
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.process import run, start, stop, wait_until
 from kajovo_dr.sandbox import schema
-from kajovo_dr.sandbox.launcher import free_port, start_api
+from kajovo_dr.sandbox.launcher import start_api
 from kajovo_dr_tests.sandbox.conftest import EMAIL, PASSWORD, Hotel, execute, login
 
 API = [sys.executable, "-m", "kajovo_dr.sandbox.api"]
