@@ -7,6 +7,7 @@ Belongs here: the fields, their format number, reading and writing. Not here: th
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -75,6 +76,12 @@ class Manifest(BaseModel):
     def rows(self) -> int:
         """Rows of all tables."""
         return sum(table.rows for table in self.tables)
+
+    @property
+    def server_major(self) -> int:
+        """Major version of the source: 16 of ``16.4``, 18 of ``18beta1``."""
+        digits = re.match(r"\d+", self.server_version)
+        return int(digits[0]) if digits else 0
 
     def to_bytes(self) -> bytes:
         """UTF-8 JSON without a byte order mark, which the scripts' readers refuse."""

@@ -7,8 +7,6 @@ Belongs here: the order of a restore and what is undone when it fails. Not here:
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,30 +14,20 @@ from dataclasses import dataclass
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.inspect import verify
+from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.errors import (
     CountsDiffer,
     DrError,
-    DumpDamaged,
-    RestoreFailed,
     RolesMissing,
     TargetNotEmpty,
 )
-from kajovo_dr.files import chunks
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import LONGEST_NAME, Server
-from kajovo_dr.postgres.transport import Transport
-from kajovo_dr.process import Completed
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.settings import Settings
 
-#: pg_dump sets it since version 17; an older server does not know it and would end the restore.
-_TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
-#: The settings stand at the very beginning of a dump.
-_PREAMBLE = 4096
 #: Marks a database as ours to drop.
 _ROOM_COMMENT = "kajovo_dr: being restored, not whole"
-#: Seconds between two looks at the growing database.
-_WATCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,15 +59,18 @@ def restore(
         found.require(backup.name)
     with databases.mutex(target, settings.maintenance_database) as admin:
         databases.refuse_reserved(admin, target.dbname)
-        _require_server(admin, backup, transport, target)
+        require_server(admin, backup, transport, target)
+        _require_roles(admin, backup, target)
         with _room(admin, target, backup) as room:
             with watch.step("load"):
-                if backup.manifest.kind == "plain":
-                    done = _load_plain(settings, transport, backup, room, progress)
-                else:
-                    done = _load_archive(settings, transport, backup, room, admin, progress)
-            if done.returncode != 0:
-                raise RestoreFailed(f"{backup.name} into {target.shown}: {done.reason}")
+                load(
+                    settings,
+                    transport,
+                    backup,
+                    room.server,
+                    disposable=room.made_here,
+                    progress=progress,
+                )
             with watch.step("compare"):
                 _compare(backup, room.server, progress)
             with watch.step("analyze"), databases.connect(room.server) as session:
@@ -91,22 +82,7 @@ def restore(
     )
 
 
-def _require_server(
-    admin: databases.Connection, backup: Backup, transport: Transport, target: Server
-) -> None:
-    major = admin.info.server_version // 10_000
-    source = int(backup.manifest.server_version.partition(".")[0])
-    if major < source:
-        raise RestoreFailed(
-            f"{target.address} is PostgreSQL {major}, the backup is of PostgreSQL {source}",
-            hint="restore to a server at least as new as the source; nothing was changed.",
-        )
-    client = client_tools.version(transport, "pg_restore", target)
-    if backup.manifest.kind == "custom" and major < 17 <= client.major:
-        raise RestoreFailed(
-            f"pg_restore {client.text} cannot restore to PostgreSQL {major}",
-            hint=f"point KAJOVO_DR_PG_BIN at the client tools of PostgreSQL {major} to 16.",
-        )
+def _require_roles(admin: databases.Connection, backup: Backup, target: Server) -> None:
     if missing := databases.missing_roles(admin, list(backup.manifest.roles)):
         raise RolesMissing(
             f"{target.address} lacks roles that the backup names: {', '.join(missing)}",
@@ -180,103 +156,6 @@ def _drop_again(admin: databases.Connection, room: Server, failure: BaseExceptio
                 f"{failure.hint} The half-restored {room.dbname!r} could not be dropped;"
                 " the next restore into the same name drops it."
             ).strip()
-
-
-def _load_plain(
-    settings: Settings, transport: Transport, backup: Backup, room: _Room, progress: Progress
-) -> Completed:
-    """Feed psql one transaction, whose COMMIT is sent only after the last byte proved right.
-
-    psql commits whatever it has at the end of its input, and takes a cut COPY for a whole one. So
-    the transaction is ours: if the file changes, or we die, the input ends without COMMIT.
-    """
-
-    def script() -> Iterator[bytes]:
-        manifest = backup.manifest
-        digest = hashlib.sha256()
-        fed = 0
-        yield b"BEGIN;\n"
-        for chunk in chunks(backup.path):
-            digest.update(chunk)
-            fitting = _for_server(chunk, room.server) if fed == 0 else chunk
-            fed += len(chunk)
-            progress("restore", fed, manifest.size_bytes)
-            yield fitting
-        if digest.hexdigest() != manifest.sha256:
-            raise DumpDamaged(f"{backup.name} changed while it was being restored")
-        yield b"\nCOMMIT;\n"
-
-    return transport.run(
-        "psql",
-        client_tools.psql_arguments(),
-        server=room.server,
-        timeout=settings.restore_timeout_s,
-        stdin=script(),
-    )
-
-
-def _for_server(head: bytes, target: Server) -> bytes:
-    with databases.connect(target) as session:
-        old = session.info.server_version < 170_000
-    if not old:
-        return head
-    return head[:_PREAMBLE].replace(_TIMEOUT_SINCE_17, b"\n", 1) + head[_PREAMBLE:]
-
-
-def _load_archive(
-    settings: Settings,
-    transport: Transport,
-    backup: Backup,
-    room: _Room,
-    admin: databases.Connection,
-    progress: Progress,
-) -> Completed:
-    """Run pg_restore with one job per core (more is slower, measured).
-
-    A database that was there before cannot be given its name at the end. So pg_restore reads the
-    archive from us, in one transaction: if we die, it meets half an archive and rolls back.
-    """
-    target, file = room.server, backup.path
-    if room.made_here:
-        jobs = settings.restore_jobs or os.cpu_count() or 1
-        arguments = client_tools.restore_arguments(file, dbname=target.dbname, jobs=jobs)
-        stdin = None
-    else:
-        arguments = client_tools.restore_arguments(None, dbname=target.dbname, jobs=1)
-        stdin = chunks(file)
-    with _watched(admin, backup, target, progress):
-        return transport.run(
-            "pg_restore",
-            arguments,
-            server=target,
-            timeout=settings.restore_timeout_s,
-            stdin=stdin,
-        )
-
-
-@contextmanager
-def _watched(
-    admin: databases.Connection, backup: Backup, target: Server, progress: Progress
-) -> Iterator[None]:
-    """Report the growing database's size: pg_restore itself says nothing of how far it is."""
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(_WATCH_S):
-            try:
-                size = databases.size(admin, target.dbname)
-            except Exception:  # noqa: BLE001 - the server went away; pg_restore will say so
-                return
-            progress("restore", size, backup.manifest.database_bytes)
-
-    progress("restore", 0, backup.manifest.database_bytes)
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def _compare(backup: Backup, target: Server, progress: Progress) -> None:

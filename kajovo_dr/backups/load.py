@@ -1,0 +1,167 @@
+"""Loading a dump file into an empty database: what psql or pg_restore is fed, and watched doing.
+
+Belongs here: feeding one backup to one client tool, for a restore and for a proof alike. Not here:
+whether the target may be written, and what is checked afterwards (``recovery.restore``,
+``prove``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.errors import DumpDamaged, RestoreFailed
+from kajovo_dr.files import chunks
+from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres.server import Server
+from kajovo_dr.postgres.transport import Transport
+from kajovo_dr.process import Completed
+from kajovo_dr.progress import Progress
+from kajovo_dr.settings import Settings
+
+#: pg_dump sets it since version 17; an older server does not know it and would end the restore.
+_TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
+#: The settings stand at the very beginning of a dump.
+_PREAMBLE = 4096
+#: Seconds between two looks at the growing database.
+_WATCH_S = 1.0
+
+
+def load(
+    settings: Settings,
+    transport: Transport,
+    backup: Backup,
+    target: Server,
+    *,
+    disposable: bool,
+    progress: Progress,
+) -> None:
+    """Load a backup into an empty database; raises `RestoreFailed` or `DumpDamaged`.
+
+    disposable: the caller drops the database when this fails, so that pg_restore may use parallel
+    jobs, which know no common transaction; without it a failed load leaves the database empty.
+    """
+    if backup.manifest.kind == "plain":
+        done = _load_plain(settings, transport, backup, target, progress)
+    else:
+        jobs = (settings.restore_jobs or os.cpu_count() or 1) if disposable else 0
+        done = _load_archive(settings, transport, backup, target, jobs, progress)
+    if done.returncode != 0:
+        raise RestoreFailed(f"{backup.name} into {target.shown}: {done.reason}")
+
+
+def require_server(
+    admin: databases.Connection, backup: Backup, transport: Transport, target: Server
+) -> None:
+    """Raise `RestoreFailed` for a server, or a client tool, that cannot take this backup."""
+    major = admin.info.server_version // 10_000
+    source = backup.manifest.server_major
+    if major < source:
+        raise RestoreFailed(
+            f"{target.address} is PostgreSQL {major}, the backup is of PostgreSQL {source}",
+            hint="restore to a server at least as new as the source; nothing was changed.",
+        )
+    client = client_tools.version(transport, "pg_restore", target)
+    if backup.manifest.kind == "custom" and major < 17 <= client.major:
+        raise RestoreFailed(
+            f"pg_restore {client.text} cannot restore to PostgreSQL {major}",
+            hint=f"point KAJOVO_DR_PG_BIN at the client tools of PostgreSQL {major} to 16.",
+        )
+
+
+def _load_plain(
+    settings: Settings, transport: Transport, backup: Backup, target: Server, progress: Progress
+) -> Completed:
+    """Feed psql one transaction, whose COMMIT is sent only after the last byte proved right.
+
+    psql commits whatever it has at the end of its input, and takes a cut COPY for a whole one. So
+    the transaction is ours: if the file changes, or we die, the input ends without COMMIT.
+    """
+
+    def script() -> Iterator[bytes]:
+        manifest = backup.manifest
+        digest = hashlib.sha256()
+        fed = 0
+        yield b"BEGIN;\n"
+        for chunk in chunks(backup.path):
+            digest.update(chunk)
+            fitting = _for_server(chunk, target) if fed == 0 else chunk
+            fed += len(chunk)
+            progress("restore", fed, manifest.size_bytes)
+            yield fitting
+        if digest.hexdigest() != manifest.sha256:
+            raise DumpDamaged(f"{backup.name} changed while it was being restored")
+        yield b"\nCOMMIT;\n"
+
+    return transport.run(
+        "psql",
+        client_tools.psql_arguments(),
+        server=target,
+        timeout=settings.restore_timeout_s,
+        stdin=script(),
+    )
+
+
+def _for_server(head: bytes, target: Server) -> bytes:
+    with databases.connect(target) as session:
+        old = session.info.server_version < 170_000
+    if not old:
+        return head
+    return head[:_PREAMBLE].replace(_TIMEOUT_SINCE_17, b"\n", 1) + head[_PREAMBLE:]
+
+
+def _load_archive(
+    settings: Settings,
+    transport: Transport,
+    backup: Backup,
+    target: Server,
+    jobs: int,
+    progress: Progress,
+) -> Completed:
+    """Run pg_restore with one job per core (more is slower, measured).
+
+    A database that was there before cannot be given its name at the end. So pg_restore (jobs: 0)
+    reads the archive from us, in one transaction: if we die, it meets half an archive and rolls
+    back.
+    """
+    file = backup.path
+    if jobs:
+        arguments = client_tools.restore_arguments(file, dbname=target.dbname, jobs=jobs)
+        stdin = None
+    else:
+        arguments = client_tools.restore_arguments(None, dbname=target.dbname, jobs=1)
+        stdin = chunks(file)
+    with _watched(backup, target, progress):
+        return transport.run(
+            "pg_restore",
+            arguments,
+            server=target,
+            timeout=settings.restore_timeout_s,
+            stdin=stdin,
+        )
+
+
+@contextmanager
+def _watched(backup: Backup, target: Server, progress: Progress) -> Iterator[None]:
+    """Report the growing database's size: pg_restore itself says nothing of how far it is."""
+    ended = threading.Event()
+
+    def look() -> None:
+        with contextlib.suppress(Exception), databases.connect(target) as session:
+            while not ended.wait(_WATCH_S):
+                size = databases.size(session, target.dbname)
+                progress("restore", size, backup.manifest.database_bytes)
+
+    progress("restore", 0, backup.manifest.database_bytes)
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
