@@ -79,7 +79,7 @@ def inspect(
     elif kind == "custom":
         findings += _decode(path, head, scan, transport, timeout)
     if done and (kind == "plain" or not findings):
-        findings += scan.finish()
+        findings += _meant_for(kind, scan.finish())
     if manifest is not None and not findings:
         findings += _rows_differ(scan.counts, manifest)
     return Inspection(done, digest.hexdigest(), scan.lines, scan.counts, tuple(findings))
@@ -141,6 +141,11 @@ def _decode(
         "pg_restore", decode_arguments(path), server=nowhere, timeout=timeout, stdout=scan.feed
     )
     return [] if done.returncode == 0 else [Finding("decode", done.reason)]
+
+
+def _meant_for(kind: Kind, findings: list[Finding]) -> list[Finding]:
+    """What pg_restore sends to a server itself no psql reads: no command of psql's is in it."""
+    return [each for each in findings if kind == "plain" or each.rung != "commands"]
 
 
 def _rows_differ(counts: dict[tuple[str, str], int], manifest: Manifest) -> Iterator[Finding]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from kajovo_dr.backups.catalog import Backup
@@ -28,6 +30,14 @@ from kajovo_dr.settings import Settings
 _TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
 #: The settings stand at the very beginning of a dump.
 _PREAMBLE = 4096
+#: Lines that pg_dump writes for psql, and of which an older one knows nothing. Ours take their
+#: place.
+_RESTRICT = re.compile(rb"^\\restrict [A-Za-z0-9]+\n", re.MULTILINE)
+_UNRESTRICT = re.compile(rb"^\\unrestrict [A-Za-z0-9]+\s*\Z", re.MULTILINE)
+#: The end of a dump, in which the second of them stands.
+_ENDING = 4096
+#: How the scan and psql read quotes, whatever the target's own settings are.
+_READING = b"SET standard_conforming_strings = on;\nSET client_encoding = 'UTF8';\n"
 #: Seconds between two looks at the growing database.
 _WATCH_S = 1.0
 
@@ -82,12 +92,12 @@ def _load_plain(
     psql commits whatever it has at the end of its input, and takes a cut COPY for a whole one. So
     the transaction is ours: if the file changes, or we die, the input ends without COMMIT.
     """
+    restricted = client_tools.knows_restrict(client_tools.version(transport, "psql", target))
 
-    def script() -> Iterator[bytes]:
+    def content() -> Iterator[bytes]:
         manifest = backup.manifest
         digest = hashlib.sha256()
         fed = 0
-        yield b"BEGIN;\n"
         for chunk in chunks(backup.path):
             digest.update(chunk)
             fitting = _for_server(chunk, target) if fed == 0 else chunk
@@ -96,15 +106,39 @@ def _load_plain(
             yield fitting
         if digest.hexdigest() != manifest.sha256:
             raise DumpDamaged(f"{backup.name} changed while it was being restored")
-        yield b"\nCOMMIT;\n"
 
     return transport.run(
         "psql",
         client_tools.psql_arguments(),
         server=target,
         timeout=settings.restore_timeout_s,
-        stdin=script(),
+        stdin=_script(content(), restricted=restricted),
     )
+
+
+def _script(content: Iterable[bytes], *, restricted: bool) -> Iterator[bytes]:
+    """The content as one transaction. restricted: a meta-command in it is an error to psql."""
+    key = secrets.token_hex(32).encode()
+    yield b"BEGIN;\n" + _READING
+    if restricted:
+        yield b"\\restrict " + key + b"\n"
+    yield from _without_restriction(content)
+    if restricted:
+        yield b"\n\\unrestrict " + key
+    yield b"\nCOMMIT;\n"
+
+
+def _without_restriction(content: Iterable[bytes]) -> Iterator[bytes]:
+    r"""The content without pg_dump's own ``\restrict`` and ``\unrestrict``, its first and last."""
+    held = b""
+    for number, chunk in enumerate(content):
+        if number == 0:
+            held = _RESTRICT.sub(b"", chunk[:_PREAMBLE], count=1) + chunk[_PREAMBLE:]
+        else:
+            held += chunk
+        yield held[:-_ENDING]
+        held = held[-_ENDING:]
+    yield _UNRESTRICT.sub(b"", held)
 
 
 def _for_server(head: bytes, target: Server) -> bytes:

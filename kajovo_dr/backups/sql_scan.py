@@ -1,7 +1,8 @@
 """Reading pg_dump's SQL text as it streams by: its shape, its encoding, its rows.
 
 Belongs here: what can be told from the text without a server and without keeping it. Not here:
-files, manifests and archives (``inspect``).
+files, manifests and archives (``inspect``), and what psql does with quotes and backslashes
+(``psql_lexer``).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, field
+
+from kajovo_dr.backups.psql_lexer import UNLIKE_PG_DUMP, PsqlLexer
 
 _HEADER = b"--\n-- PostgreSQL database dump\n--\n"
 _TRAILER = b"-- PostgreSQL database dump complete"
@@ -29,9 +32,12 @@ _FEWEST_LINES = 10
 _ENDS_KEPT = 512
 #: Outside COPY no statement that pg_dump writes has a line of this length (bytes).
 _LONGEST_LINE = 1 << 26
-_IDENTIFIER = rb'("(?:[^"]|"")+"|[^".( ]+)'
-_COPY = re.compile(rb"COPY " + _IDENTIFIER + rb"\." + _IDENTIFIER + rb" .*FROM stdin;\n", re.DOTALL)
-_COPY_END = b"\n\\.\n"
+_NAME = rb'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
+_COLUMNS = rb"(?:\(" + _NAME + rb"(?:, " + _NAME + rb")*\))?"
+#: Nothing more may stand in it: psql must read rows after it, or they would be commands.
+_COPY = re.compile(rb"COPY (%b)\.(%b) %b FROM stdin;\n" % (_NAME, _NAME, _COLUMNS))
+#: In rows every backslash of the data is doubled.
+_COPY_END = b"\n\\."  # and a line end
 #: What stands before a table's rows; more with --verbose, and where a partition's rows go into its
 #: root, so that only these words name the table (a partition by hash of an enum).
 _ANNOUNCED = re.compile(
@@ -40,8 +46,8 @@ _ANNOUNCED = re.compile(
     rb"(-- load via partition root [^\n]*\n\n)?\Z"
 )
 _ANNOUNCEMENT_LINES = 8
-#: Where a text or a quoted name begins outside one, or a comment, which hides them.
-_QUOTE = re.compile(rb"--|['\"]|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
+#: In this order the findings help: a file re-encoded as a whole has more defects, which follow.
+_RUNGS = ("encoding", "header", "lines", "copy", "trailer", "commands")
 
 
 @dataclass(frozen=True)
@@ -65,23 +71,6 @@ def packed(head: bytes) -> Finding | None:
     return None
 
 
-def open_quote(line: bytes, quote: bytes) -> bytes:
-    """The quote that is open at the end of a line (``'``, ``"``, ``$tag$``, none) when it began
-    inside `quote`. A doubled quote closes and opens again; pg_dump writes no other escape of it.
-    """
-    at = 0
-    while True:
-        if quote:
-            end = line.find(quote, at)
-            if end < 0:
-                return quote
-            at, quote = end + len(quote), b""
-        found = _QUOTE.search(line, at)
-        if found is None or found[0] == b"--":
-            return b""
-        at, quote = found.end(), found[0]
-
-
 @dataclass
 class SqlScan:
     """A reader of pg_dump's SQL text that is fed in chunks and never holds more than a few of them.
@@ -101,7 +90,7 @@ class SqlScan:
     _buffer: bytes = b""
     _table: tuple[str, str] | None = None
     _copy_line: int = 0
-    _quote: bytes = b""  # what is open at the start of a line outside COPY
+    _lexer: PsqlLexer = field(default_factory=PsqlLexer)  # of the lines outside COPY
     _before: list[bytes] = field(default_factory=list)  # the last lines that began outside quotes
     _announced: re.Match[bytes] | None = None  # of the COPY that is being read
     _statement: bytes = b""
@@ -124,6 +113,10 @@ class SqlScan:
         """The findings, after the last byte; the cheapest to understand first."""
         if finding := packed(self._head):
             return [finding]
+        if self._buffer and self._table is None:
+            self._line += 1
+            self._take_line(self._buffer + b"\n")
+            self._buffer = b""
         self._check_head()
         try:
             self._decoder.decode(b"", final=True)
@@ -145,7 +138,11 @@ class SqlScan:
             self._note(
                 "trailer", "pg_dump's last line is missing: the file was cut", f"byte {self._bytes}"
             )
-        return list(self._findings.values())
+        elif self._lexer.restricted and "commands" not in self._findings:
+            self._note(
+                "trailer", r"\unrestrict is missing: the file was cut", f"byte {self._bytes}"
+            )
+        return [self._findings[rung] for rung in _RUNGS if rung in self._findings]
 
     def _check_bytes(self, chunk: bytes) -> None:
         if "encoding" in self._findings:
@@ -175,13 +172,13 @@ class SqlScan:
     def _take_rows(self) -> bool:
         """Count the whole rows in the buffer; True when the COPY ended in it."""
         assert self._table is not None
-        end = self._buffer.find(_COPY_END)
+        end = self._find_end()
         last = end if end >= 0 else self._buffer.rfind(b"\n")
         rows = self._buffer.count(b"\n", 1, last + 1)
         self.counts[self._table] += rows
         self._line += rows
         if end >= 0:
-            self._buffer = self._buffer[end + len(_COPY_END) :]
+            self._buffer = self._buffer[end + 4 :]
             self._line += 1
             self._table = None
             return True
@@ -189,6 +186,16 @@ class SqlScan:
         # of a row that goes on only matters whether it may become the end mark; rows reach 1 GB
         self._buffer = b"\n" + (begun if len(begun) <= 2 else b"x")
         return False
+
+    def _find_end(self) -> int:
+        r"""The position before the line of the end mark; psql takes ``\.`` and CRLF for it too."""
+        end = self._buffer.find(_COPY_END)
+        while end >= 0 and (after := self._buffer[end + 3 : end + 4]) != b"\n":
+            if after:
+                line = self._line + self._buffer.count(b"\n", 1, end + 1) + 1
+                self._note("commands", "a row that psql may take for the last one", f"line {line}")
+            end = self._buffer.find(_COPY_END, end + 1)
+        return end
 
     def _take_sql(self) -> bool:
         """Take whole lines out of the buffer; True when a COPY began in it."""
@@ -210,22 +217,27 @@ class SqlScan:
 
     def _take_line(self, text: bytes) -> None:
         # a COPY inside quotes, or without pg_dump's announcement before it, is text of a function
-        if not self._quote and text.startswith(b"COPY "):
+        lexer = self._lexer
+        if lexer.fresh and text.startswith(b"COPY "):
             self._announced = _ANNOUNCED.search(b"".join(self._before))
-        self._before = [] if self._quote else [*self._before[1 - _ANNOUNCEMENT_LINES :], text]
-        self._quote = open_quote(text, self._quote)
+        self._before = [] if lexer.quoted else [*self._before[1 - _ANNOUNCEMENT_LINES :], text]
+        if refused := lexer.read(text, copy=self._announced is not None):
+            self._note("commands", refused, f"line {self._line}")
         if self._announced:
             self._statement += text  # a hostile name may hold a line end
-            if not self._quote:
+            if not lexer.quoted:
                 self._begin_rows(self._announced)
                 self._announced, self._statement = None, b""
 
     def _begin_rows(self, announced: re.Match[bytes]) -> None:
-        if match := _COPY.fullmatch(self._statement):
-            schema, table = (announced[2], announced[1]) if announced[3] else match.groups()
-            self._table = (_unquoted(schema), _unquoted(table))
-            self.counts[self._table] = 0
-            self._copy_line = self._line
+        match = _COPY.fullmatch(self._statement)
+        if match is None:
+            self._note("commands", UNLIKE_PG_DUMP, f"line {self._line}")
+            return
+        schema, table = (announced[2], announced[1]) if announced[3] else match.groups()
+        self._table = (_unquoted(schema), _unquoted(table))
+        self.counts[self._table] = 0
+        self._copy_line = self._line
 
     def _note(self, rung: str, what: str, where: str = "") -> None:
         self._findings.setdefault(rung, Finding(rung, what, where))

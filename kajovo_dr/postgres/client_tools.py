@@ -24,6 +24,8 @@ from kajovo_dr.process import WINDOWS
 _DISTRIBUTION = Path("/usr/lib/postgresql")
 #: Asking a tool for its version takes milliseconds; a network drive may take long.
 _VERSION_TIMEOUT_S = 60
+#: The first minor version of each major one whose psql knows ``\restrict``; all later majors do.
+_RESTRICTS_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ def require_as_new_as(tool: str, client: ToolVersion, server_major: int) -> None
         raise ClientTooOld(
             f"{tool} {client.text} is older than the server, which is PostgreSQL {server_major}"
         )
+
+
+def knows_restrict(psql: ToolVersion) -> bool:
+    r"""Whether this psql has the mode in which it runs no meta-command (``\restrict``)."""
+    if psql.major not in _RESTRICTS_SINCE:
+        return psql.major > max(_RESTRICTS_SINCE) and psql.text not in ("18beta1", "18beta2")
+    minor = re.match(r"\d+\.(\d+)", psql.text)
+    return minor is not None and int(minor[1]) >= _RESTRICTS_SINCE[psql.major]
 
 
 def transport_for(setting: Path | None) -> Transport:

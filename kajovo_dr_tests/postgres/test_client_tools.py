@@ -6,6 +6,7 @@ The real tools run behind scripts that write down how they were called.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -218,3 +219,47 @@ def test_psql_stops_at_the_first_error_with_exit_code_3(small: Server) -> None:
         "psql", ["-Atc", 'SELECT count(*) FROM "hosté"'], server=small, timeout=60
     )
     assert again.stdout.strip() == b"50"
+
+
+@pytest.mark.parametrize(
+    ("text", "knows"),
+    [
+        ("12.22", False),
+        ("13.21", False),
+        ("13.22", True),
+        ("14.18", False),
+        ("14.19", True),
+        ("15.13", False),
+        ("15.14", True),
+        ("15.18", True),
+        ("16.4", False),
+        ("16.9", False),
+        ("16.10", True),
+        ("17.5", False),
+        ("17.6", True),
+        ("17.10", True),
+        ("17beta1", False),
+        ("17devel", False),
+        ("18beta1", False),
+        ("18beta3", True),
+        ("18.0", True),
+        ("19devel", True),
+        ("9.6.24", False),
+    ],
+)
+def test_the_version_tells_whether_psql_has_a_restricted_mode(text: str, knows: bool) -> None:
+    major = int(re.split(r"\D", text)[0])
+    assert client_tools.knows_restrict(ToolVersion(major, text)) is knows
+
+
+def test_the_real_psql_has_the_mode_that_its_version_promises(server: Server) -> None:
+    transport = client_tools.transport_for(None)
+    done = transport.run(
+        "psql",
+        client_tools.psql_arguments(),
+        server=server,
+        timeout=60,
+        stdin=[b"\\restrict abc\n\\unrestrict abc\n"],
+    )
+    psql = client_tools.version(transport, "psql", server)
+    assert client_tools.knows_restrict(psql) is (done.returncode == 0)
