@@ -12,9 +12,10 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     │                  BackupMissing, ManifestError, FormatUnknown,
     │                  FileRefused                                        30–36
     ├── BackupError ── DumpFailed, DumpDamaged, DatabaseEmpty,
-    │                  SizeCollapsed, PastPartition, DumpTooSmall         40–45
+    │                  SizeCollapsed, PastPartition, DumpTooSmall,
+    │                  ProofFailed, ProofImpossible                      40–47
     ├── RestoreError ─ TargetNotEmpty, RestoreFailed, CountsDiffer,
-    │                  RolesMissing, NoBackupBefore                       50–54
+    │                  RolesMissing, NoBackupBefore, NotProven            50–55
     ├── RecoveryError ─ MigrationFailed, NotReady, LoginRefused,
     │                  SmokeFailed, LogUnwritable                         60–64
     ├── ToolTimeout, CommandMissing, SandboxError                         70–72
@@ -244,6 +245,24 @@ class DumpTooSmall(BackupError):
     hint = "check the database; the floor is KAJOVO_DR_MIN_DUMP_BYTES."
 
 
+class ProofFailed(BackupError):
+    """The backup was restored and is not what its manifest promises."""
+
+    exit_code = 46
+    hint = (
+        "do not use it; choose another one: kajovo-dr list. Then take a new one and look for why."
+    )
+
+
+class ProofImpossible(BackupError):
+    """The proof could not be made, which says nothing about the backup.
+
+    Hint where it is raised: it depends on what the scratch server lacks.
+    """
+
+    exit_code = 47
+
+
 class RestoreError(DrError):
     """The restore failed."""
 
@@ -283,6 +302,15 @@ class NoBackupBefore(RestoreError):
 
     exit_code = 54
     hint = "kajovo-dr list shows what the store holds; name a backup to use it anyway."
+
+
+class NotProven(RestoreError):
+    """The backup is not proven: nobody has restored it yet.
+
+    Hint where it is raised: it names the backup.
+    """
+
+    exit_code = 55
 
 
 class RecoveryError(DrError):

@@ -88,6 +88,26 @@ class Endpoint(BaseModel):
     )
 
 
+class SqlCheck(BaseModel):
+    """A query of the operator's that a proof asks the restored database."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_]{1,60}$", description="name in the verdict")
+    sql: str = Field(description="one query; the first column of its first row is judged")
+    expect: bool | int | float | str | None = Field(
+        None, description="the value that it must return"
+    )
+    at_least: float | None = Field(None, description="or the smallest number that it may return")
+    at_most: float | None = Field(None, description="or the largest one")
+
+    @model_validator(mode="after")
+    def _judges_something(self) -> Self:
+        if self.expect is None and self.at_least is None and self.at_most is None:
+            raise ValueError("one of expect, at_least and at_most must be given")
+        return self
+
+
 def _five_modules() -> tuple[Endpoint, ...]:
     lost_found = tuple(
         f"/api/v1/lost-found?status={status}"  # unfiltered, the list hides all but `new`
@@ -254,6 +274,42 @@ class Settings(BaseSettings):
         date(2026, 11, 1), description="first daily partition: the day kajovo_dr was put to work"
     )
 
+    # proof
+    fingerprint_table_s: float = Field(
+        1800,
+        gt=0,
+        le=_MOST,
+        description="seconds to read one whole table for its fingerprint; one that needs more is "
+        "sampled, and its verdicts say so",
+    )
+    proof_url: SecretStr | None = Field(
+        None,
+        description="URL of a scratch server, as superuser, never production's; unset: an "
+        "embedded one",
+    )
+    sql_smoke: tuple[SqlCheck, ...] = Field(
+        (), description="queries that a proof asks the restored database"
+    )
+    reprove_cron: str = Field(
+        "30 2 * * *", description="schedule of proving old backups again, in the time zone above"
+    )
+    reprove_count: int = Field(3, ge=1, description="backups to prove again each night at most")
+    reprove_minutes: float = Field(
+        60, gt=0, le=_MOST, description="minutes after which no further one is begun"
+    )
+    table_shrink_warn: float = Field(
+        0.9, ge=0, le=1, description="a table below this part of its previous rows is a warning"
+    )
+    table_shrink_error: float = Field(
+        0.5, ge=0, le=1, description="a table below this part of its previous rows is an error"
+    )
+    table_stopped_hours: float = Field(
+        48,
+        gt=0,
+        le=_MOST,
+        description="hours without a change of a table that used to change until a warning",
+    )
+
     # objectives
     rpo_warn_hours: float = Field(
         20, gt=0, le=_MOST, description="hours without a backup until a warning"
@@ -371,7 +427,7 @@ class Settings(BaseSettings):
         except RuntimeError:
             raise ValueError("no home folder is known for what ~ stands for") from None
 
-    @field_validator("backup_cron")
+    @field_validator("backup_cron", "reprove_cron")
     @classmethod
     def _known_cron(cls, value: str) -> str:
         moments.check_cron(value)
@@ -386,11 +442,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no time zone, such as Europe/Prague") from None
         return value
 
-    @field_validator("app_modules", "app_extras")
+    @field_validator("app_modules", "app_extras", "sql_smoke")
     @classmethod
-    def _distinct_names(cls, value: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-        if len({endpoint.name for endpoint in value}) != len(value):
-            raise ValueError("two endpoints have the same name")
+    def _distinct_names(
+        cls, value: tuple[Endpoint | SqlCheck, ...]
+    ) -> tuple[Endpoint | SqlCheck, ...]:
+        if len({each.name for each in value}) != len(value):
+            raise ValueError("two of them have the same name")
         return value
 
     @model_validator(mode="after")

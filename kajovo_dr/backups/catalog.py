@@ -19,6 +19,7 @@ from kajovo_dr.backups.manifest import (
     read_digest,
     read_manifest,
 )
+from kajovo_dr.backups.proof import Proof, State, read_proof, state_of
 from kajovo_dr.backups.store import Store, sidecar
 from kajovo_dr.errors import DrError, ManifestError, NoBackupBefore
 
@@ -32,6 +33,8 @@ class Backup:
 
     path: Path
     manifest: Manifest
+    proof: Proof | None = None
+    state: State = "taken"
 
     @property
     def name(self) -> str:
@@ -67,7 +70,8 @@ def load(path: Path) -> Backup:
         raise ManifestError(
             f"{path.name} has {size} bytes, its manifest says {manifest.size_bytes}"
         )
-    return Backup(path, manifest)
+    proof = read_proof(path)
+    return Backup(path, manifest, proof, state_of(path, manifest, proof))
 
 
 def entries(store: Store) -> list[Entry]:
@@ -86,6 +90,12 @@ def backups(store: Store, database: str | None = None) -> list[Backup]:
     sound = [entry.backup for entry in entries(store) if entry.backup is not None]
     chosen = [each for each in sound if database in (None, each.manifest.database)]
     return sorted(chosen, key=lambda backup: backup.manifest.created_at)
+
+
+def newest_proven(store: Store, database: str | None = None) -> Backup | None:
+    """The recovery point: the last backup that was restored and found equal; None without one."""
+    proven = [backup for backup in backups(store, database) if backup.state == "proven"]
+    return proven[-1] if proven else None
 
 
 def by_name(store: Store, name: str) -> Backup:
