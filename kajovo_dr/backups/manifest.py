@@ -15,9 +15,10 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from kajovo_dr.errors import FormatUnknown, ManifestError
+from kajovo_dr.postgres.fingerprint import Fingerprint, Table
 
 #: Raised when an older reader would misunderstand a newer manifest.
-FORMAT = 1
+FORMAT = 2
 MANIFEST_SUFFIX = ".json"
 DIGEST_SUFFIX = ".sha256"
 ROLES_SUFFIX = ".roles"
@@ -26,22 +27,12 @@ Kind = Literal["plain", "custom"]
 SUFFIXES: dict[Kind, str] = {"plain": ".sql", "custom": ".dump"}
 
 
-class Table(BaseModel):
-    """Exact rows of one table at the backup's snapshot."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_: str = Field(alias="schema")
-    name: str
-    rows: int = Field(ge=0)
-
-
 class Manifest(BaseModel):
     """One backup. The first nine fields after `format` are those of the scripts it replaces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     created_at: AwareDatetime = Field(description="moment of the snapshot")
     compose_file: str | None = None
     env_file: str | None = None
@@ -59,6 +50,9 @@ class Manifest(BaseModel):
     database_bytes: int = Field(ge=0, description="size of the source on its disk")
     locale: dict[str, str] = Field(description="options of CREATE DATABASE")
     tables: tuple[Table, ...]
+    fingerprint: Fingerprint | None = Field(
+        None, description="what the source held besides its tables; null in format 1"
+    )
     roles: tuple[str, ...] = Field(description="roles that the dump file names")
     roles_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file of roles")
     lines: int = Field(ge=0, description="newlines of the SQL text")

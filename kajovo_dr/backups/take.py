@@ -6,9 +6,11 @@ Belongs here: the order of the steps and the verdicts on a fresh dump. Not here:
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from kajovo_dr import __version__
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.hashing_writer import HashingWriter
 from kajovo_dr.backups.inspect import Inspection, inspect
-from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest, Table
+from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest
 from kajovo_dr.backups.store import Incoming, Store, open_store, sidecar
 from kajovo_dr.errors import (
     BackupError,
@@ -29,7 +31,8 @@ from kajovo_dr.errors import (
     SizeCollapsed,
     StoreFull,
 )
-from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres import client_tools, databases, fingerprint
+from kajovo_dr.postgres.fingerprint import Fingerprint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.progress import Progress, human_bytes, silent
@@ -77,8 +80,8 @@ class _Snapshot:
     at: datetime
     id: str
     facts: databases.DatabaseFacts
-    counts: dict[tuple[str, str], int]
     roles: list[str]
+    session: databases.Connection
 
 
 def take(
@@ -106,8 +109,10 @@ def take(
         _snapshot(settings, server, client, progress) as snapshot,
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
-        written = _dump(settings, transport, server, snapshot, incoming, usual, progress)
+        with _fingerprint(settings, snapshot, progress) as source:
+            written = _dump(settings, transport, server, snapshot, incoming, usual, progress)
         written |= {
+            **source,
             "roles_sha256": _roles(transport, server, incoming),
             "client_version": client.text,
             "reason": reason,
@@ -136,20 +141,52 @@ def _snapshot(
     settings: Settings, server: Server, client: client_tools.ToolVersion, progress: Progress
 ) -> Iterator[_Snapshot]:
     """Hold one read-only transaction open while pg_dump reads the same snapshot beside it."""
-    progress("count rows", 0, None)
+    progress("snapshot", 0, None)
     with databases.connect(server, autocommit=False) as connection:
         # our clock and before the snapshot: the moment must never look newer than the data
         snapshot_at = datetime.now(UTC)
         snapshot = databases.export_snapshot(connection, lock_timeout_s=settings.lock_timeout_s)
         facts = databases.facts(connection)
         client_tools.require_as_new_as("pg_dump", client, facts.server_major)
-        counts = databases.row_counts(connection)
-        if len(counts) < settings.min_tables:
+        fingerprint.pin(connection)
+        tables = fingerprint.lock_tables(connection)
+        if tables < settings.min_tables:
             raise DatabaseEmpty(
-                f"{server.shown} has {len(counts)} tables, {settings.min_tables} are expected"
+                f"{server.shown} has {tables} tables, {settings.min_tables} are expected"
             )
         roles = databases.roles_needed(connection)
-        yield _Snapshot(snapshot_at, snapshot, facts, counts, roles)
+        yield _Snapshot(snapshot_at, snapshot, facts, roles, connection)
+
+
+@contextmanager
+def _fingerprint(
+    settings: Settings, snapshot: _Snapshot, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """Read the fingerprint in the snapshot's own session while the block dumps beside it.
+
+    Yields what the manifest says of it, which is complete when the block ends. A dump that
+    fails ends the reading.
+    """
+    found: dict[str, Any] = {}
+    session = snapshot.session
+    begun = time.monotonic()
+
+    def read() -> Fingerprint:
+        found["tables"] = fingerprint.tables(session, table_timeout_s=settings.fingerprint_table_s)
+        return fingerprint.everything_else(session, settings.migrate_version_table)
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        reading = beside.submit(read)
+        try:
+            yield found
+        except BaseException:
+            with contextlib.suppress(Exception):  # the dump's failure is the one to tell
+                session.cancel_safe()
+            raise
+        progress("fingerprint", 0, None)
+        rest = reading.result()
+    seconds = round(time.monotonic() - begun, 3)
+    found["fingerprint"] = fingerprint.finished(session, rest, seconds)
 
 
 def _dump(
@@ -202,10 +239,6 @@ def _manifest(
     server: Server, kind: Kind, snapshot: _Snapshot, incoming: Incoming, written: dict[str, Any]
 ) -> Manifest:
     """The manifest of a fresh dump; its lines are counted by the inspection."""
-    tables = [
-        Table(schema=schema, name=name, rows=rows)
-        for (schema, name), rows in snapshot.counts.items()
-    ]
     return Manifest(
         created_at=snapshot.at,
         database=server.dbname,
@@ -217,7 +250,6 @@ def _manifest(
         server_version=snapshot.facts.server_version,
         database_bytes=snapshot.facts.bytes_on_disk,
         locale=dict(snapshot.facts.locale),
-        tables=tuple(tables),
         roles=tuple(snapshot.roles),
         lines=0,
         written_by=f"kajovo_dr {__version__}",

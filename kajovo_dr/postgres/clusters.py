@@ -1,6 +1,7 @@
-"""The two embedded clusters: one for Dagster's storage, one for the sandbox hotel.
+"""The embedded clusters: Dagster's storage, the sandbox hotel, and scratch room for proofs.
 
-Two, because the history of a recovery must never live in the database that is recovered. Not here:
+Apart, because the history of a recovery must never live in the database that is recovered, and
+because a proof must never touch production. Not here:
 how a cluster runs (``embedded``), what the hotel's database holds (``sandbox``).
 """
 
@@ -15,6 +16,19 @@ DAGSTER_DATABASE = "dagster"
 #: Names of the stack that the sandbox stands in for.
 HOTEL_DATABASE = "kajovo_hotel"
 HOTEL_ROLE = "kajovo"
+#: What makes loading fast and would lose data in a power cut (ratios in docs/benchmarks.md): WAL is
+#: hardly written, nothing is flushed.
+_FOR_SPEED = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "8GB",
+    "maintenance_work_mem": "256MB",
+    "shared_buffers": "512MB",
+}
 
 
 def dagster_cluster(settings: Settings) -> EmbeddedServer:
@@ -25,6 +39,17 @@ def dagster_cluster(settings: Settings) -> EmbeddedServer:
 def hotel_cluster(settings: Settings) -> EmbeddedServer:
     """The sandbox hotel's production server."""
     return _cluster(settings, "hotel", HOTEL_ROLE)
+
+
+def scratch_cluster(settings: Settings) -> EmbeddedServer:
+    """A server whose data nobody needs after the proof."""
+    return EmbeddedServer(
+        settings.state / "embedded" / "scratch",
+        options=_FOR_SPEED,
+        bin_setting=settings.pg_bin,
+        run_as=settings.run_as,
+        disposable=True,
+    )
 
 
 def ensure_database(server: Server, name: str) -> Server:

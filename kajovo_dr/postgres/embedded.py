@@ -44,7 +44,8 @@ _LOG_LIMIT = 10_000_000
 class EmbeddedServer:
     """A cluster in `folder`, its superuser, and the settings of the server (``-c``).
 
-    run_as: system user under root; empty: ``postgres``, else ``nobody``.
+    run_as: system user under root; empty: ``postgres``, else ``nobody``. disposable: nothing in it
+    is worth keeping, so it begins empty unless it is running, and is removed at the end.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class EmbeddedServer:
     options: Mapping[str, str] = field(default_factory=dict)
     bin_setting: Path | None = None
     run_as: str = ""
+    disposable: bool = False
     _process: process.Running | None = field(default=None, init=False)
     _lock: FileLock = field(init=False)
 
@@ -81,6 +83,8 @@ class EmbeddedServer:
             return self._address()
         try:
             if not self._running():
+                if self.disposable:
+                    shutil.rmtree(self._data, ignore_errors=True)
                 self._start()
         except BaseException:
             self._lock.release()
@@ -96,6 +100,8 @@ class EmbeddedServer:
                 process.stop(self._process, timeout=STOP_TIMEOUT_S)
             elif self._running():
                 self._stop_adopted()
+            if self.disposable:
+                shutil.rmtree(self._data, ignore_errors=True)
         finally:
             self._process = None
             self._lock.release()

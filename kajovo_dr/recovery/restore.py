@@ -7,7 +7,6 @@ Belongs here: the order of a restore and what is undone when it fails. Not here:
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import LONGEST_NAME, Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.settings import Settings
+from kajovo_dr.stopwatch import Stopwatch
 
 #: Marks a database as ours to drop.
 _ROOM_COMMENT = "kajovo_dr: being restored, not whole"
@@ -51,7 +51,7 @@ def restore(
     again when it fails; an empty one that was there stays empty, unless its rows differ at the end.
     """
     transport = client_tools.transport_for(settings.pg_bin)
-    watch = _Stopwatch()
+    watch = Stopwatch()
     with watch.step("verify"):
         found = verify(
             backup, transport=transport, timeout=settings.restore_timeout_s, progress=progress
@@ -171,18 +171,3 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
     ]
     if differing:
         raise CountsDiffer(f"{target.shown} differs from {backup.name}: {'; '.join(differing)}")
-
-
-class _Stopwatch:
-    """Seconds of named steps, by a clock that no time change moves."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.monotonic() - begun, 3)

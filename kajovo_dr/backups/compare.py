@@ -1,0 +1,159 @@
+"""A restored database against its manifest: what is equal, and what differs, by name.
+
+Belongs here: one judgement per kind of content. Not here: reading either side (``fingerprint``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kajovo_dr.backups.manifest import Manifest
+from kajovo_dr.backups.proof import Verdict
+from kajovo_dr.postgres.fingerprint import Fingerprint, Sequence, Table
+
+#: Differences that a verdict names; the rest is counted.
+_NAMED = 10
+
+
+def compare(
+    manifest: Manifest, tables: tuple[Table, ...], found: Fingerprint, server_major: int
+) -> tuple[Verdict, ...]:
+    """rows_equal, content_equal, schema_equal and sequences_equal, in this order.
+
+    Without a fingerprint in the manifest only the rows can be judged.
+    """
+    rows = _rows(manifest.tables, tables)
+    promised = manifest.fingerprint
+    if promised is None:
+        unknown = "the manifest has no fingerprint of the source to compare with"
+        names = ("content_equal", "schema_equal", "sequences_equal")
+        return (rows, *(Verdict(name=name, passed=None, detail=unknown) for name in names))
+    return (
+        rows,
+        _content(manifest.tables, tables, promised, found),
+        _schema(promised, found, same_major=server_major == manifest.server_major),
+        _sequences(promised.sequences, found.sequences),
+    )
+
+
+def notes(manifest: Manifest, found: Fingerprint, server_major: int) -> tuple[str, ...]:
+    """What was compared less strictly than the words *equal* say."""
+    promised = manifest.fingerprint
+    said = []
+    sampled = [".".join(table.key) for table in manifest.tables if table.sampled]
+    if sampled:
+        said.append(f"content of {_list(sampled)} compared by a sample of its rows")
+    if promised is not None and server_major != manifest.server_major:
+        other = _differing(promised.wording, found.wording)
+        if other:
+            said.append(
+                f"PostgreSQL {manifest.server_major} and {server_major} may spell expressions"
+                f" differently; not judged: {_list(other)}"
+            )
+        if promised.extensions != found.extensions:
+            said.append("versions of extensions differ between the servers")
+    return tuple(said)
+
+
+def _rows(promised: tuple[Table, ...], found: tuple[Table, ...]) -> Verdict:
+    before, after = _by_place(promised, "rows"), _by_place(found, "rows")
+    differing = [
+        f"{place}: {_count(after.get(place))}, promised {_count(before.get(place))}"
+        for place in sorted(before.keys() | after.keys())
+        if before.get(place) != after.get(place)
+    ]
+    rows = sum(table.rows for table in found)
+    return _verdict("rows_equal", differing, tables=len(found), rows=rows)
+
+
+def _content(
+    promised: tuple[Table, ...], found: tuple[Table, ...], before: Fingerprint, after: Fingerprint
+) -> Verdict:
+    was, now = _by_place(promised, "hash"), _by_place(found, "hash")
+    differing = [f"{place}: other content" for place in _differing(was, now)]
+    if before.large_objects != after.large_objects:
+        counts = f"{after.large_objects.count}, promised {before.large_objects.count}"
+        differing.append(f"large objects: other content ({counts})")
+    if before.alembic_head != after.alembic_head:
+        differing.append(f"alembic head: {after.alembic_head}, promised {before.alembic_head}")
+    sampled = sum(table.sampled for table in promised)
+    return _verdict("content_equal", differing, tables=len(found), sampled=sampled)
+
+
+def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Verdict:
+    differing = [
+        _what(name, before.objects, after.objects)
+        for name in sorted(_differing(before.objects, after.objects))
+    ]
+    for name in sorted(before.extensions.keys() - after.extensions.keys()):
+        differing.append(f"extension {name}: missing")
+    if same_major:
+        shown = {line.partition(":")[0] for line in differing}
+        differing += [
+            f"{name}: other definition"
+            for name in sorted(_differing(before.wording, after.wording))
+            if name not in shown
+        ]
+    return _verdict("schema_equal", differing, objects=len(after.objects))
+
+
+def _sequences(before: tuple[Sequence, ...], after: tuple[Sequence, ...]) -> Verdict:
+    now = {sequence.key: sequence for sequence in after}
+    differing = []
+    for sequence in before:
+        place = ".".join(sequence.key)
+        restored = now.pop(sequence.key, None)
+        low, high = sorted((sequence.value, sequence.until))
+        if restored is None:
+            differing.append(f"{place}: missing")
+        elif not low <= restored.value <= high:
+            promised = str(low) if low == high else f"{low} to {high}"
+            differing.append(f"{place}: at {restored.value}, promised {promised}")
+        elif low == high and restored.called != sequence.called:
+            differing.append(f"{place}: gives {'another' if sequence.called else 'its'} value next")
+    differing += [f"{'.'.join(key)}: not in the source" for key in now]
+    return _verdict("sequences_equal", differing, sequences=len(after))
+
+
+def _by_place(tables: Iterable[Table], field: str) -> dict[str, int]:
+    """A figure of every table by its name; partitions that a restore may refill, by their root.
+
+    Rows and hashes are sums, so those of all partitions add up to those of the whole.
+    """
+    found: dict[str, int] = {}
+    for table in tables:
+        place = table.root or ".".join(table.key)
+        found[place] = found.get(place, 0) + int(getattr(table, field) or 0)
+    return found
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
+
+
+def _what(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    if name not in after:
+        return f"{name}: missing"
+    return f"{name}: {'differs' if name in before else 'not in the source'}"
+
+
+def _count(rows: int | None) -> str:
+    return "missing" if rows is None else f"{rows} rows"
+
+
+def _list(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _verdict(name: str, differing: list[str], **figures: float) -> Verdict:
+    more = f"; and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    return Verdict(
+        name=name,
+        passed=not differing,
+        detail="; ".join(differing[:_NAMED]) + more,
+        figures={**figures, "differences": len(differing)},
+    )
