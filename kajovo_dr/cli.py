@@ -19,13 +19,15 @@ from typing import Any
 import click
 
 from kajovo_dr import __version__, terminal
-from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, SettingError
+from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, ProofFailed, SettingError
 from kajovo_dr.postgres.server import forget_libpq_variables
 from kajovo_dr.settings import Settings
 
 #: Exit code of a bug; the codes of errors are in ``errors``.
 _BUG = 1
 _INTERRUPTED = 130
+#: Letters of a mutant's place in the table of a drill; --json has all of them.
+_PLACE_SHOWN = 90
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Output for scripts.")
 
@@ -94,12 +96,19 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--reason", default="by hand", show_default=True, help="Why this backup is taken.")
 @click.option("--format", "kind", type=click.Choice(["plain", "custom"]), help="Dump format.")
 @click.option("--accept-shrink", is_flag=True, help="Publish a dump far smaller than the others.")
+@click.option("--prove", "then_prove", is_flag=True, help="Prove it at once by restoring it.")
 @json_option
 @with_settings
 def backup(
-    settings: Settings, reason: str, kind: str | None, accept_shrink: bool, as_json: bool
+    settings: Settings,
+    reason: str,
+    kind: str | None,
+    accept_shrink: bool,
+    then_prove: bool,
+    as_json: bool,
 ) -> None:
     """Take a backup now; it is published only if it is whole."""
+    from kajovo_dr.backups.prove import prove, require_proven
     from kajovo_dr.backups.take import take
     from kajovo_dr.postgres.server import source
     from kajovo_dr.progress import human_bytes
@@ -115,16 +124,22 @@ def backup(
             accept_shrink=accept_shrink,
             progress=progress,
         )
+        proof = prove(complete, taken.backup, progress=progress) if then_prove else None
     manifest = taken.backup.manifest
     if as_json:
         document = manifest.model_dump(mode="json", by_alias=True)
-        terminal.show_json({"path": str(taken.backup.path), **document})
-        return
-    terminal.say(f"{terminal.mark(ok=True)} {taken.backup.path}")
-    terminal.say(
-        f"   {human_bytes(manifest.size_bytes)}, {manifest.rows} rows in"
-        f" {len(manifest.tables)} tables of {manifest.database}, sha256 {manifest.sha256}"
-    )
+        state = proof.state if proof else "taken"
+        terminal.show_json({"path": str(taken.backup.path), "state": state, **document})
+    else:
+        terminal.say(f"{terminal.mark(ok=True)} {taken.backup.path}")
+        terminal.say(
+            f"   {human_bytes(manifest.size_bytes)}, {manifest.rows} rows in"
+            f" {len(manifest.tables)} tables of {manifest.database}, sha256 {manifest.sha256}"
+        )
+    if proof is not None:
+        if not as_json:
+            _show_proof(taken.backup.name, proof)
+        require_proven(taken.backup.name, proof)
 
 
 @cli.command(name="list")
@@ -143,19 +158,23 @@ def list_(settings: Settings, as_json: bool) -> None:
         terminal.say(f"no backups of prefix {settings.backup_prefix!r} in {settings.store_dir}")
         return
     terminal.table(
-        ["BACKUP", "SNAPSHOT", "AGE", "SIZE", "ROWS", "DATABASE", "REASON"],
+        ["BACKUP", "STATE", "SNAPSHOT", "AGE", "SIZE", "ROWS", "DATABASE", "REASON"],
         [_entry_cells(entry, settings) for entry in entries],
     )
 
 
 @cli.command()
 @click.argument("backup", metavar="FILE|NAME")
+@click.option("--restore", "by_restoring", is_flag=True, help="Prove it: restore and compare it.")
 @json_option
 @with_settings
-def verify(settings: Settings, backup: str, as_json: bool) -> None:
+def verify(settings: Settings, backup: str, by_restoring: bool, as_json: bool) -> None:
     """Read a backup to its last byte and say what is wrong, and where."""
     from kajovo_dr.backups.verification import verify_named
 
+    if by_restoring:
+        _prove_named(settings, backup, as_json=as_json)
+        return
     with terminal.progress() as progress:
         name, found = verify_named(settings, backup, progress=progress)
     if as_json:
@@ -177,7 +196,7 @@ def verify(settings: Settings, backup: str, as_json: bool) -> None:
 @json_option
 @with_settings
 def restore(settings: Settings, backup: str, into: str, before: str | None, as_json: bool) -> None:
-    """Restore a backup (default: the newest) into a new database and compare its rows."""
+    """Restore a backup (default: the newest proven one) into a new database, and compare it."""
     from dataclasses import asdict
 
     from kajovo_dr.postgres.server import restore_target, source
@@ -194,7 +213,8 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
         target = restore_target(complete, into)
         protected = source(complete).dbname if complete.database_url else None
         chosen = choose(complete, name=backup or "", before=until, database=protected)
-        restored = run(complete, chosen, target, progress=progress)
+        _tell_newer(complete, chosen, until)
+        restored = run(complete, chosen, target, named=backup is not None, progress=progress)
     if as_json:
         terminal.show_json(asdict(restored))
         return
@@ -204,6 +224,61 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
     terminal.say(f"   {restored.rows} rows in {restored.tables} tables as promised; {steps}")
     if settings.restore_url is None and uses_sandbox(settings):
         terminal.say("   the sandbox's server runs while kajovo-dr up does, at another port")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what each file is worth.")
+@json_option
+@with_settings
+def adopt(settings: Settings, folder: Path, dry_run: bool, as_json: bool) -> None:
+    """Take over dump files of other tools, and say what each is worth."""
+    from dataclasses import asdict
+
+    from kajovo_dr.backups.adopt import adopt as run
+
+    with terminal.progress() as progress:
+        adoption = run(settings, folder, dry_run=dry_run, progress=progress)
+    if as_json:
+        terminal.show_json({**asdict(adoption), "summary": adoption.summary})
+    else:
+        _show_adoption(adoption, settings)
+    if adoption.whole:
+        return
+    if as_json:
+        sys.exit(DumpDamaged.exit_code)
+    raise DumpDamaged(
+        f"not every dump file in {folder} is whole: {adoption.summary}",
+        hint="keep the damaged ones until you have a proven backup: kajovo-dr backup.",
+    )
+
+
+@cli.command()
+@click.argument("backup", required=False, metavar="[NAME]")
+@click.option("--mutants", is_flag=True, help="Damage copies of the backup; all must be caught.")
+@json_option
+@with_settings
+def drill(settings: Settings, backup: str | None, mutants: bool, as_json: bool) -> None:
+    """Test the proof itself on a backup (default: the newest proven one)."""
+    from kajovo_dr.backups.zoo.exercise import exercise
+
+    if not mutants:
+        raise click.UsageError("only kajovo-dr drill --mutants exists yet")
+    if backup is not None and not backup.strip():
+        raise SettingError("NAME is empty", hint="leave it out for the newest proven backup.")
+    with terminal.progress() as progress:
+        done = exercise(settings, backup or "", progress=progress)
+    if as_json:
+        terminal.show_json({"backup": done.backup, "ok": done.ok, "mutants": _mutants_json(done)})
+        if not done.ok:
+            sys.exit(ProofFailed.exit_code)
+        return
+    terminal.table(
+        ["MUTANT", "FORMAT", "CAUGHT BY", "PLACE", "RESULT"],
+        [_mutant_cells(outcome) for outcome in done.outcomes],
+    )
+    terminal.say(done.summary)
+    done.require_all()
 
 
 @cli.command()
@@ -252,6 +327,42 @@ def up(settings: Settings, port: int) -> None:
     run(settings, port=port)
 
 
+def _prove_named(settings: Settings, name: str, *, as_json: bool) -> None:
+    from kajovo_dr.backups import catalog
+    from kajovo_dr.backups.prove import prove, require_proven
+    from kajovo_dr.backups.store import open_store
+
+    chosen = catalog.by_name(open_store(settings), name)
+    with terminal.progress() as progress:
+        proof = prove(settings, chosen, progress=progress)
+    if as_json:
+        terminal.show_json(proof.model_dump(mode="json"))
+    else:
+        _show_proof(chosen.name, proof)
+    require_proven(chosen.name, proof)
+
+
+def _show_proof(name: str, proof: Any) -> None:
+    for verdict in proof.verdicts:
+        mark = terminal.mark(ok=bool(verdict.passed), warning=verdict.passed is None)
+        terminal.say(f"{mark} {verdict.name}" + (f": {verdict.detail}" if verdict.detail else ""))
+    for note in proof.notes:
+        terminal.say(f"   note: {note}")
+    steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in proof.seconds.items())
+    terminal.say(f"{terminal.mark(ok=proof.state == 'proven')} {name} is {proof.state}; {steps}")
+
+
+def _tell_newer(settings: Settings, chosen: Any, until: datetime) -> None:
+    """Say that there is a newer backup than the proven one, which may be worth its risk."""
+    from kajovo_dr.backups import catalog
+    from kajovo_dr.backups.store import open_store
+
+    database = chosen.manifest.database
+    newest = catalog.usable_before(open_store(settings), until, database)[-1:]
+    if newest and newest[0].manifest.created_at > chosen.manifest.created_at:
+        terminal.tell(f"{newest[0].name} is newer and {newest[0].state}, so {chosen.name} is used")
+
+
 def _before(text: str | None) -> datetime:
     """The moment that --before names; now without it."""
     from kajovo_dr.moments import parse
@@ -263,15 +374,54 @@ def _before(text: str | None) -> datetime:
     return until
 
 
+def _show_adoption(adoption: Any, settings: Settings) -> None:
+    from kajovo_dr.progress import human_bytes
+
+    if adoption.files:
+        terminal.table(
+            ["NAME", "SNAPSHOT", "SIZE", "ROWS", "WORTH"],
+            [
+                [
+                    file.name,
+                    terminal.local_time(file.snapshot_at, settings.timezone)
+                    if file.snapshot_at
+                    else "",
+                    human_bytes(file.size_bytes),
+                    f"{file.rows:,}",
+                    "; ".join((file.worth, *file.notes)),
+                ]
+                for file in adoption.files
+            ],
+        )
+    for skipped in adoption.skipped:
+        terminal.say(f"skipped: {skipped.name} ({skipped.why})")
+    terminal.say(adoption.summary)
+
+
+def _mutant_cells(outcome: Any) -> list[str]:
+    caught = outcome.caught
+    rung, place = (caught.rung, caught.place) if caught else ("", outcome.lacks)
+    if len(place) > _PLACE_SHOWN:
+        place = place[: _PLACE_SHOWN - 1] + "…"
+    return [outcome.mutant, outcome.kind, rung, " ".join(place.split()), outcome.result]
+
+
+def _mutants_json(done: Any) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [{**asdict(outcome), "result": outcome.result} for outcome in done.outcomes]
+
+
 def _entry_cells(entry: Any, settings: Settings) -> list[str]:
     from kajovo_dr.progress import human_bytes
     from kajovo_dr.recovery.report import human_duration
 
     if entry.backup is None:
-        return [entry.path.name, terminal.mark(ok=False), "", "", "", "", str(entry.problem)]
+        return [entry.path.name, "damaged", "", "", "", "", "", str(entry.problem)]
     manifest = entry.backup.manifest
     return [
         entry.path.name,
+        entry.backup.state,
         terminal.local_time(manifest.created_at, settings.timezone),
         human_duration(entry.backup.age_s()),
         human_bytes(manifest.size_bytes),
@@ -283,9 +433,11 @@ def _entry_cells(entry: Any, settings: Settings) -> list[str]:
 
 def _entry_json(entry: Any) -> dict[str, Any]:
     if entry.backup is None:
-        return {"name": entry.path.name, "ok": False, "problem": str(entry.problem)}
+        problem = str(entry.problem)
+        return {"name": entry.path.name, "ok": False, "state": "damaged", "problem": problem}
     manifest = entry.backup.manifest.model_dump(mode="json", by_alias=True)
-    return {"name": entry.path.name, "ok": True, "path": str(Path(entry.path)), **manifest}
+    state = {"ok": entry.backup.state != "damaged", "state": entry.backup.state}
+    return {"name": entry.path.name, **state, "path": str(Path(entry.path)), **manifest}
 
 
 if __name__ == "__main__":

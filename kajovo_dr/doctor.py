@@ -142,6 +142,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
     for entry in entries:
         if entry.problem is not None:
             yield Finding("backup", "warn", str(entry.problem), entry.problem.hint)
+        elif entry.backup is not None and entry.backup.state == "damaged":
+            reason = entry.backup.proof.reason if entry.backup.proof else ""
+            said = f"{entry.backup.name} is damaged: {reason}"
+            yield Finding("backup", "warn", said, "take a new one: kajovo-dr backup --prove.")
     if settings.database_url is not None:
         with contextlib.suppress(DrError):  # a bad URL is a finding of its own
             protected = source(settings).dbname
@@ -150,12 +154,21 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _recovery_point(settings: Settings, sound: list[catalog.Backup]) -> Finding:
-    hint = "take one now: kajovo-dr backup."
+    """Counted from the newest proven backup: what nobody has restored may not be restorable."""
+    now = datetime.now(UTC)
     if not sound:
         verdict = "warn" if settings.database_url is None else "fail"
+        hint = "take one now: kajovo-dr backup --prove."
         return Finding("recovery point", verdict, "there is no backup", hint)
-    age = min(backup.age_s(datetime.now(UTC)) for backup in sound)
-    said = f"{human_duration(age)} old, the limit is {settings.rpo_hours:g} h"
+    newest = max(sound, key=lambda backup: backup.manifest.created_at)
+    hint = f"prove the newest one: kajovo-dr verify {newest.name} --restore."
+    proven = [backup for backup in sound if backup.state == "proven"]
+    if not proven:
+        return Finding("recovery point", "fail", "no backup is proven", hint)
+    age = min(backup.age_s(now) for backup in proven)
+    said = f"{human_duration(age)} old and proven, the limit is {settings.rpo_hours:g} h"
+    if newest.state == "proven" or newest.age_s(now) > settings.rpo_warn_hours * 3600:
+        hint = "take one now: kajovo-dr backup --prove."
     if age > settings.rpo_hours * 3600:
         return Finding("recovery point", "fail", said, hint)
     late = age > settings.rpo_warn_hours * 3600

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import DrError
-from kajovo_dr.postgres import databases
+from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.embedded import EmbeddedServer
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
@@ -72,6 +74,16 @@ def server(cluster: EmbeddedServer) -> Server:
     return cluster._address()
 
 
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Server]:
+    """A second server, for proofs: they refuse production's."""
+    folder = new_folder()
+    cluster = clusters.scratch_cluster(Settings(state=folder / "state"))
+    yield cluster.open()
+    cluster.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def new_database(server: Server) -> Iterator[Callable[[str], Server]]:
     """Makes databases of any name; they are dropped after the test."""
@@ -111,8 +123,12 @@ def state() -> Iterator[Path]:
 
 
 @pytest.fixture
-def settings(state: Path, small: Server, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(
+    state: Path, small: Server, scratch: Server, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     """Settings that protect `small`, exported to the environment as well."""
+    state.mkdir()
+    monkeypatch.setenv("KAJOVO_DR_PROOF_URL", scratch.url())
     monkeypatch.setenv("KAJOVO_DR_STATE", str(state))
     monkeypatch.setenv("KAJOVO_DR_DATABASE_URL", small.url())
     return Settings.load()
@@ -126,5 +142,12 @@ def each_format(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 
 @pytest.fixture
 def backup(settings: Settings, small: Server) -> Backup:
-    """A plain backup of `small` in the store."""
+    """A plain backup of `small` in the store, as it is when it was just taken."""
     return take(settings, small, reason="test").backup
+
+
+@pytest.fixture
+def proven(settings: Settings, backup: Backup) -> Backup:
+    """The same, proven."""
+    prove(settings, backup)
+    return catalog.load(backup.path)

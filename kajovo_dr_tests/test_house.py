@@ -26,7 +26,10 @@ ARROWS = {
     "defs": {"postgres", "backups", "recovery", "defs", "definitions"},
 }
 #: Below every room: these know no room at all.
-GROUND = {"errors", "settings", "progress", "process", "tether", "files", "moments", "ports"}
+GROUND = {
+    *("errors", "settings", "progress", "process", "tether", "files", "moments", "ports"),
+    "stopwatch",
+}
 #: Above every room: what a person starts.
 ROOF = {"cli", "demo", "doctor", "up", "definitions", "terminal"}
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: _name(path))

@@ -126,7 +126,8 @@ SECRETS = [
 
 
 def test_the_secrets_are_the_urls_and_the_login() -> None:
-    expected = {"database_url", "restore_url", "dagster_url", "app_email", "app_password"}
+    urls = {"database_url", "restore_url", "dagster_url", "proof_url"}
+    expected = {*urls, "app_email", "app_password"}
     assert set(SECRETS) == expected
 
 

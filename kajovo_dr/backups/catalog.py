@@ -21,7 +21,7 @@ from kajovo_dr.backups.manifest import (
 )
 from kajovo_dr.backups.proof import Proof, State, read_proof, state_of
 from kajovo_dr.backups.store import Store, sidecar
-from kajovo_dr.errors import DrError, ManifestError, NoBackupBefore
+from kajovo_dr.errors import DrError, ManifestError, NoBackupBefore, NotProven
 
 #: A collapse is judged against the median of this many previous backups: one odd one is outvoted.
 _COMPARED = 5
@@ -104,10 +104,11 @@ def by_name(store: Store, name: str) -> Backup:
 
 
 def newest_before(store: Store, moment: datetime, database: str | None = None) -> Backup:
-    """The last sound backup whose snapshot lies before a moment; raises `NoBackupBefore`."""
-    candidates = [
-        backup for backup in backups(store, database) if backup.manifest.created_at < moment
-    ]
+    """The last proven backup whose snapshot lies before a moment.
+
+    Raises `NoBackupBefore`, or `NotProven` when there are some and none of them is proven.
+    """
+    candidates = usable_before(store, moment, database)
     if not candidates:
         of = f" of {database!r}" if database else ""
         raise NoBackupBefore(f"no valid backup{of} before {moment.isoformat()} in {store.folder}")
@@ -117,7 +118,29 @@ def newest_before(store: Store, moment: datetime, database: str | None = None) -
             f"{store.folder} has backups of several databases: {', '.join(databases)}",
             hint="name the backup, or set KAJOVO_DR_DATABASE_URL to the database that is meant.",
         )
-    return candidates[-1]
+    proven = [backup for backup in candidates if backup.state == "proven"]
+    if not proven:
+        raise not_proven(candidates[-1])
+    return proven[-1]
+
+
+def usable_before(store: Store, moment: datetime, database: str | None = None) -> list[Backup]:
+    """The backups before a moment that are not known to be damaged, oldest first."""
+    return [
+        backup
+        for backup in backups(store, database)
+        if backup.manifest.created_at < moment and backup.state != "damaged"
+    ]
+
+
+def not_proven(backup: Backup) -> NotProven:
+    """The error for a backup that nobody has restored yet, with both ways on."""
+    reason = f": {backup.proof.reason}" if backup.proof and backup.proof.reason else ""
+    return NotProven(
+        f"{backup.name} is the newest backup and is not proven{reason}",
+        hint=f"prove it: kajovo-dr verify {backup.name} --restore; or restore it unproven by giving"
+        " its name.",
+    )
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ Belongs here: the order of a restore and what is undone when it fails. Not here:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.catalog import Backup, not_proven
 from kajovo_dr.backups.inspect import verify
 from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.errors import (
     CountsDiffer,
     DrError,
+    DumpDamaged,
     RolesMissing,
     TargetNotEmpty,
 )
@@ -42,19 +43,31 @@ class Restored:
 
 
 def restore(
-    settings: Settings, backup: Backup, target: Server, *, progress: Progress = silent
+    settings: Settings,
+    backup: Backup,
+    target: Server,
+    *,
+    named: bool = False,
+    progress: Progress = silent,
 ) -> Restored:
     """Restore a backup into a database that does not exist yet or is empty.
 
-    Raises `DumpDamaged` before anything is touched, `TargetNotEmpty`, `RolesMissing`,
-    `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A database that this call created is dropped
-    again when it fails; an empty one that was there stays empty, unless its rows differ at the end.
+    named: the operator asked for this very backup, which allows one that is not proven; a damaged
+    one is never restored. Raises `NotProven` and `DumpDamaged` before anything is touched,
+    `TargetNotEmpty`, `RolesMissing`, `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A database that
+    this call created is dropped again when it fails; an empty one that was there stays empty,
+    unless its rows differ at the end.
     """
+    _require_state(backup, named=named)
     transport = client_tools.transport_for(settings.pg_bin)
     watch = Stopwatch()
     with watch.step("verify"):
         found = verify(
-            backup, transport=transport, timeout=settings.restore_timeout_s, progress=progress
+            backup,
+            transport=transport,
+            timeout=settings.restore_timeout_s,
+            deep=backup.state != "proven",  # the proof has decoded these very bytes
+            progress=progress,
         )
         found.require(backup.name)
     with databases.mutex(target, settings.maintenance_database) as admin:
@@ -80,6 +93,18 @@ def restore(
     return Restored(
         backup.name, target.dbname, len(manifest.tables), manifest.rows, dict(watch.seconds)
     )
+
+
+def _require_state(backup: Backup, *, named: bool) -> None:
+    if backup.state == "damaged":
+        reason = backup.proof.reason if backup.proof else "its proof failed"
+        raise DumpDamaged(
+            f"{backup.name} is damaged: {reason}",
+            hint="choose another one: kajovo-dr list. When the proof itself is in doubt, prove it "
+            f"again: kajovo-dr verify {backup.name} --restore.",
+        )
+    if backup.state != "proven" and not named:
+        raise not_proven(backup)
 
 
 def _require_roles(admin: databases.Connection, backup: Backup, target: Server) -> None:
@@ -163,11 +188,23 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
     progress("compare", 0, None)
     with databases.connect(target) as session:
         restored = databases.row_counts(session)
-    promised = backup.manifest.counts
+    roots = {table.key: table.root for table in backup.manifest.tables}
+    promised, found = _by_place(backup.manifest.counts, roots), _by_place(restored, roots)
     differing = [
-        f"{'.'.join(table)}: {restored.get(table)} rows, promised {promised.get(table)}"
-        for table in sorted(promised.keys() | restored.keys())
-        if restored.get(table) != promised.get(table)
+        f"{place}: {found.get(place)} rows, promised {promised.get(place)}"
+        for place in sorted(promised.keys() | found.keys())
+        if found.get(place) != promised.get(place)
     ]
     if differing:
         raise CountsDiffer(f"{target.shown} differs from {backup.name}: {'; '.join(differing)}")
+
+
+def _by_place(
+    counts: Mapping[tuple[str, str], int], roots: Mapping[tuple[str, str], str]
+) -> dict[str, int]:
+    """Rows by table; partitions among which a restore may spread the rows anew, by their root."""
+    found: dict[str, int] = {}
+    for key, rows in counts.items():
+        place = roots.get(key) or ".".join(key)
+        found[place] = found.get(place, 0) + rows
+    return found

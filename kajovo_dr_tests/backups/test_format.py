@@ -8,8 +8,15 @@ from pathlib import Path
 
 import kajovo_dr.backups
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.manifest import FORMAT, Manifest, read_digest, read_manifest
-from kajovo_dr.backups.store import Store
+from kajovo_dr.backups.manifest import (
+    FORMAT,
+    MANIFEST_SUFFIX,
+    Manifest,
+    read_digest,
+    read_manifest,
+)
+from kajovo_dr.backups.proof import PROOF_SUFFIX, VERDICTS, Proof, read_proof, state_of
+from kajovo_dr.backups.store import Store, sidecar
 
 TEXT = (Path(kajovo_dr.backups.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 
@@ -37,13 +44,27 @@ def test_the_page_shows_every_field_and_this_format(backup: Backup) -> None:
     assert list(written) == list(shown)
 
 
+def test_the_proof_record_in_the_page_is_that_of_its_manifest(tmp_path: Path) -> None:
+    manifest = tmp_path / json.loads(block("json"))["backup_file"]
+    sidecar(manifest, MANIFEST_SUFFIX).write_text(block("json"), encoding="utf-8")
+    sidecar(manifest, PROOF_SUFFIX).write_text(block("json", 1), encoding="utf-8")
+    proof = read_proof(manifest)
+    assert proof is not None
+    assert list(json.loads(block("json", 1))) == list(Proof.model_fields)
+    assert [verdict.name for verdict in proof.verdicts] == list(VERDICTS)
+    assert state_of(manifest, read_manifest(sidecar(manifest, MANIFEST_SUFFIX)), proof) == "proven"
+
+
 def test_the_tree_in_the_page_is_a_store(tmp_path: Path) -> None:
     names = [line.split()[1] for line in block("text").splitlines()]
     for name in names:
         (tmp_path / name).touch()
     dumps = [path.name for path in Store(tmp_path, "kajovo-postgres").dump_files()]
     suffixes = ("", ".json", ".roles", ".sha256")
-    assert sorted(names) == sorted(name + suffix for name in dumps for suffix in suffixes)
+    proofs = [name for name in names if name.endswith(PROOF_SUFFIX)]
+    others = sorted(set(names) - set(proofs))
+    assert others == sorted(name + suffix for name in dumps for suffix in suffixes)
+    assert {name.removesuffix(PROOF_SUFFIX) for name in proofs} < set(dumps)
     assert {Path(name).suffix for name in dumps} == {".sql", ".dump"}
 
 

@@ -70,7 +70,7 @@ def test_a_backup_with_a_command_is_refused_before_anything_is_made(
     target = restore_target(settings, f"obnovená {os.getpid()}")
     before = names(target.database("postgres"))
     with pytest.raises(DumpDamaged, match=r"commands: \\! is a command to psql, not SQL \(line "):
-        restore(settings, published, target)
+        restore(settings, published, target, named=True)
     assert not mark.exists()
     assert names(target.database("postgres")) == before
 

@@ -186,7 +186,7 @@ def test_no_argument_of_any_tool_and_no_file_of_the_store_holds_the_password(
     backup = take(settings, small, reason="test").backup
     verify_named(settings, backup.name)
     target = restore_target(settings, f"{small.dbname} znovu=1")
-    restore(settings, backup, target)
+    restore(settings, backup, target, named=True)
     calls, password = log.read_text(encoding="utf-8"), small.params["password"]
     loader = "psql --no-psqlrc" if settings.backup_format == "plain" else "pg_restore --dbname="
     for expected in ("pg_dump --format=", "pg_dumpall --roles-only", loader):

@@ -48,7 +48,7 @@ def test_a_plain_backup_goes_back_to_the_old_server_without_the_settings_it_does
 ) -> None:
     backup = take(settings, old_server, reason="test").backup
     assert b"\nSET transaction_timeout = 0;\n" in backup.path.read_bytes()[:4096]
-    assert restore(settings, backup, old_server.database("obnovená")).rows == 54
+    assert restore(settings, backup, old_server.database("obnovená"), named=True).rows == 54
 
 
 def test_an_archive_is_refused_with_the_way_out_before_anything_is_made(
@@ -57,7 +57,7 @@ def test_an_archive_is_refused_with_the_way_out_before_anything_is_made(
     archive = settings.with_overrides(backup_format="custom")
     backup = take(archive, old_server, reason="test").backup
     with pytest.raises(RestoreFailed, match="cannot restore to PostgreSQL") as refused:
-        restore(archive, backup, old_server.database("nová"))
+        restore(archive, backup, old_server.database("nová"), named=True)
     assert "KAJOVO_DR_PG_BIN" in refused.value.hint
     with databases.connect(old_server) as session:
         assert not databases.exists(session, "nová")
@@ -67,7 +67,7 @@ def test_a_backup_goes_from_the_old_server_to_the_new_one(
     each_format: Settings, old_server: Server, small: Server
 ) -> None:
     backup = take(each_format, old_server, reason="test").backup
-    assert restore(each_format, backup, small.database("povýšená")).rows == 54
+    assert restore(each_format, backup, small.database("povýšená"), named=True).rows == 54
     with databases.connect(small) as session:
         databases.drop(session, "povýšená")
 
@@ -77,7 +77,7 @@ def test_a_backup_of_a_newer_server_is_not_restored_to_an_older_one(
 ) -> None:
     backup = take(settings, small, reason="test").backup
     with pytest.raises(RestoreFailed, match="the backup is of PostgreSQL 17") as refused:
-        restore(settings, backup, old_server.database("nová"))
+        restore(settings, backup, old_server.database("nová"), named=True)
     assert "nothing was changed" in refused.value.hint
 
 

@@ -68,7 +68,7 @@ def test_what_comes_back_equals_what_was_there(
     each_format: Settings, small: Server, target: Server
 ) -> None:
     backup = take(each_format, small, reason="test").backup
-    restored = restore(each_format, backup, target)
+    restored = restore(each_format, backup, target, named=True)
     assert content(target) == content(small)
     assert (restored.rows, restored.tables) == (54, 3)
     assert list(restored.seconds) == ["verify", "load", "compare", "analyze"]
@@ -79,14 +79,14 @@ def test_an_empty_database_that_is_there_is_used(
 ) -> None:
     backup = take(each_format, small, reason="test").backup
     prepared = new_database("připravená")
-    restore(each_format, backup, prepared)
+    restore(each_format, backup, prepared, named=True)
     assert content(prepared) == content(small)
 
 
 def test_encoding_and_collation_are_those_of_the_source(
     settings: Settings, backup: Backup, small: Server, target: Server
 ) -> None:
-    restore(settings, backup, target)
+    restore(settings, backup, target, named=True)
     with databases.connect(small) as here, databases.connect(target) as there:
         assert databases.facts(here).locale == databases.facts(there).locale
 
@@ -109,7 +109,7 @@ def test_a_target_that_is_not_empty_is_refused_untouched(
         session.execute(statement.encode())
         before = databases.content(session)
     with pytest.raises(TargetNotEmpty, match="is not empty: it holds") as refused:
-        restore(settings, backup, live)
+        restore(settings, backup, live, named=True)
     assert "--into" in refused.value.hint
     with databases.connect(live) as session:
         assert databases.content(session) == before
@@ -150,7 +150,7 @@ def test_a_damaged_backup_is_refused_even_when_its_digests_agree(
 ) -> None:
     damage(backup, change)
     with pytest.raises(DumpDamaged) as refused:
-        restore(settings, load(backup.path), target)
+        restore(settings, load(backup.path), target, named=True)
     assert "kajovo-dr list" in refused.value.hint
     assert target.dbname not in names(target.database("postgres"))
 
@@ -161,7 +161,7 @@ def test_a_flipped_bit_is_refused(each_format: Settings, small: Server, target: 
     content[len(content) * 2 // 3] ^= 4
     backup.path.write_bytes(content)
     with pytest.raises(DumpDamaged, match="sha256: the bytes were changed"):
-        restore(each_format, backup, target)
+        restore(each_format, backup, target, named=True)
     assert target.dbname not in names(target.database("postgres"))
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_changes_while_it_is_restored_is_never_committed(
             )
 
     with pytest.raises(DumpDamaged, match="changed while it was being restored"):
-        restore(settings, backup, target, progress=after_inspection)
+        restore(settings, backup, target, progress=after_inspection, named=True)
     assert target.dbname not in names(target.database("postgres"))
 
 
@@ -200,7 +200,7 @@ def test_a_missing_role_is_told_with_the_file_that_creates_it(
 ) -> None:
     manifest = backup.manifest.model_copy(update={"roles": ("kajovo", "dávno pryč")})
     with pytest.raises(RolesMissing, match="dávno pryč") as refused:
-        restore(settings, Backup(backup.path, manifest), target)
+        restore(settings, Backup(backup.path, manifest), target, named=True)
     assert f"{backup.name}.roles" in refused.value.hint
     assert target.dbname not in names(target.database("postgres"))
 
@@ -212,7 +212,7 @@ def test_differing_counts_drop_what_was_restored(
     monkeypatch.setattr("kajovo_dr.backups.inspect._rows_differ", lambda counts, manifest: [])
     damage(backup, lambda content: content.replace(b"COPY x FROM stdin;\n", b"", 1))
     with pytest.raises(CountsDiffer, match=r'Kniha "přání": 3 rows, promised 4'):
-        restore(settings, load(backup.path), target)
+        restore(settings, load(backup.path), target, named=True)
     assert target.dbname not in names(target.database("postgres"))
 
 
@@ -233,7 +233,7 @@ def test_a_statement_that_fails_leaves_nothing(
     each_format: Settings, failing: Backup, target: Server
 ) -> None:
     with pytest.raises(RestoreFailed, match='relation "hosté" does not exist'):
-        restore(each_format, failing, target)
+        restore(each_format, failing, target, named=True)
     assert target.dbname not in names(target.database("postgres"))
 
 
@@ -242,7 +242,7 @@ def test_a_failed_restore_leaves_a_prepared_database_empty(
 ) -> None:
     prepared = new_database("připravená")
     with pytest.raises(RestoreFailed):
-        restore(each_format, failing, prepared)
+        restore(each_format, failing, prepared, named=True)
     with databases.connect(prepared) as session:
         assert databases.content(session) == []
 
@@ -251,7 +251,7 @@ def test_a_restore_that_takes_too_long_is_stopped(
     settings: Settings, backup: Backup, target: Server
 ) -> None:
     with pytest.raises(ToolTimeout):
-        restore(settings.with_overrides(restore_timeout_s=0.0001), backup, target)
+        restore(settings.with_overrides(restore_timeout_s=0.0001), backup, target, named=True)
     assert target.dbname not in names(target.database("postgres"))
 
 
@@ -262,7 +262,7 @@ def test_a_second_restore_into_the_same_name_is_refused(
         databases.mutex(target, "postgres"),
         pytest.raises(TargetBusy, match="is running"),
     ):
-        restore(settings, backup, target)
+        restore(settings, backup, target, named=True)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 64, "ř" * 32, "a\0b"])
@@ -277,7 +277,7 @@ def test_hostile_target_names_work(
 ) -> None:
     backup = take(each_format, small, reason="test").backup
     target = restore_target(each_format, name)
-    restore(each_format, backup, target)
+    restore(each_format, backup, target, named=True)
     assert content(target) == content(small)
 
 
@@ -305,13 +305,13 @@ def test_the_server_dying_during_the_restore_leaves_an_empty_database_and_a_word
             own_server._process.wait(30)
 
     with pytest.raises(DrError) as failed:
-        restore(settings, backup, target, progress=die)
+        restore(settings, backup, target, progress=die, named=True)
     assert failed.value.exit_code in (RestoreFailed.exit_code, 20, 27)
     assert "the next restore into the same name drops it" in failed.value.hint
     own_server.close()
     again = own_server.open()
     assert names(again) >= {"obnovená__restoring"}
-    assert restore(settings, backup, again.database("obnovená")).rows == 150_000
+    assert restore(settings, backup, again.database("obnovená"), named=True).rows == 150_000
     assert "obnovená__restoring" not in names(again)
 
 
@@ -339,7 +339,7 @@ def test_a_killed_process_never_leaves_half_a_database_under_the_targets_name(
         assert child.returncode != 0
         assert target.dbname not in names(source)
         # its pg_restore may still be at work in there; that is nobody's database
-        assert restore(settings, backup, target).rows == 1_000_000
+        assert restore(settings, backup, target, named=True).rows == 1_000_000
         assert room not in names(source)
 
 
@@ -348,7 +348,7 @@ def test_a_database_of_somebody_else_is_not_taken_for_a_leftover(
 ) -> None:
     precious = new_database(f"{target.dbname}__restoring")
     with pytest.raises(TargetNotEmpty, match="is in the way"):
-        restore(settings, backup, target)
+        restore(settings, backup, target, named=True)
     assert precious.dbname in names(precious)
 
 
@@ -357,4 +357,4 @@ def test_a_database_of_the_servers_own_is_refused(
     settings: Settings, backup: Backup, name: str
 ) -> None:
     with pytest.raises(TargetNotEmpty, match="belongs to the server"):
-        restore(settings, backup, restore_target(settings, name))
+        restore(settings, backup, restore_target(settings, name), named=True)
