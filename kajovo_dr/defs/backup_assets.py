@@ -1,4 +1,4 @@
-"""The daily backup as a partitioned asset, and the backup before a change.
+"""The daily backup as a partitioned asset.
 
 Belongs here: what Dagster shows of a backup. Not here: how it is taken (``backups.take``).
 A past day cannot be backed up, so a partition that is not today fails and refreshes nothing.
@@ -47,15 +47,6 @@ class BackupConfig(dg.Config):
     )
 
 
-class PreChangeConfig(dg.Config):
-    """Config of the backup before a release or a schema change."""
-
-    reason: str = Field(description="what is about to change, such as a release's number")
-    accept_shrink: bool = Field(
-        default=False, description="publish even if the dump is far smaller than the previous ones"
-    )
-
-
 @dg.asset(
     name=checks.BACKUP,
     partitions_def=daily,
@@ -72,44 +63,22 @@ def postgres_backup(
     with operator_errors():
         _require_today(context)
         try:
-            taken = _take(context, environment, config.reason, config.accept_shrink)
+            fresh = taken(context, environment, config.reason, config.accept_shrink)
         except BadDump as bad:
             # the evidence is recorded, the partition stays missing, the freshness is not refreshed
             yield from checks.verdict_results(bad.verdicts)
             raise
-        yield dg.MaterializeResult(metadata=_metadata(taken))
-        yield from checks.verdict_results(taken.verdicts)
+        yield dg.MaterializeResult(metadata=metadata(fresh))
+        yield from checks.verdict_results(fresh.verdicts)
 
 
-@dg.op(description="A backup right now, into today's partition, before something changes.")
-def pre_change_backup(
-    context: dg.OpExecutionContext, config: PreChangeConfig, environment: Environment
-) -> None:
-    """Back up now for a stated reason."""
-    with operator_errors():
-        if not config.reason.strip():
-            raise dg.Failure("the reason is empty\nhint: say what is about to change.")
-        try:
-            taken = _take(context, environment, config.reason, config.accept_shrink)
-        except BadDump as bad:
-            _log_checks(context, bad.verdicts)
-            raise
-        context.log_event(
-            dg.AssetMaterialization(
-                checks.BACKUP,
-                partition=today(),
-                metadata=_metadata(taken),
-            )
-        )
-        _log_checks(context, taken.verdicts)
-
-
-def _take(
+def taken(
     context: dg.OpExecutionContext | dg.AssetExecutionContext,
     environment: Environment,
     reason: str,
     accept_shrink: bool,
 ) -> Taken:
+    """Take a backup of the protected database."""
     return take(
         environment.settings(),
         environment.source(),
@@ -127,46 +96,32 @@ def _require_today(context: dg.AssetExecutionContext) -> None:
         )
 
 
-def _log_checks(context: dg.OpExecutionContext, verdicts: Any) -> None:
-    for result in checks.verdict_results(verdicts):
-        context.log_event(
-            dg.AssetCheckEvaluation(  # type: ignore[arg-type]  # log_event takes it, its type says not
-                asset_key=dg.AssetKey(checks.BACKUP),
-                check_name=result.check_name or "",
-                passed=result.passed,
-                metadata=result.metadata or {},
-                description=result.description,
-                blocking=True,
-            )
-        )
-
-
-def _metadata(taken: Taken) -> dict[str, Any]:
+def metadata(fresh: Taken) -> dict[str, Any]:
     """Numbers become plots, so every run gives the same ones."""
-    manifest = taken.backup.manifest
-    usual = taken.usual.size_bytes
+    manifest = fresh.backup.manifest
+    usual = fresh.usual.size_bytes
     return {
         "dump_bytes": manifest.size_bytes,
         "dump_seconds": manifest.seconds,
         "rows": manifest.rows,
         "ratio_to_previous": round(manifest.size_bytes / usual, 4) if usual else 1.0,
         "snapshot": dg.MetadataValue.timestamp(manifest.created_at),
-        "path": dg.MetadataValue.path(taken.backup.path),
+        "path": dg.MetadataValue.path(fresh.backup.path),
         "sha256": manifest.sha256,
         "reason": manifest.reason,
-        "summary": dg.MetadataValue.md(_summary(taken)),
+        "summary": dg.MetadataValue.md(_summary(fresh)),
     }
 
 
-def _summary(taken: Taken) -> str:
-    manifest = taken.backup.manifest
+def _summary(fresh: Taken) -> str:
+    manifest = fresh.backup.manifest
     largest = sorted(manifest.tables, key=lambda table: -table.rows)[:10]
     rows = "\n".join(
         f"| {report.cell(table.schema_)}.{report.cell(table.name)} | {table.rows} |"
         for table in largest
     )
     return (
-        f"**{taken.backup.name}**: {human_bytes(manifest.size_bytes)} of {manifest.database},"
+        f"**{fresh.backup.name}**: {human_bytes(manifest.size_bytes)} of {manifest.database},"
         f" {manifest.rows} rows in {len(manifest.tables)} tables, {manifest.seconds:.1f} s,"
         f" PostgreSQL {manifest.server_version}, pg_dump {manifest.client_version}\n\n"
         f"| largest tables | rows |\n|---|---|\n{rows}\n"

@@ -1,7 +1,8 @@
-"""The asset checks: their names, and how a verdict of ours becomes a result of Dagster's.
+"""The asset checks of backup and recovery: their names, and how a verdict becomes a result.
 
-Belongs here: specs and results. Not here: judging (``backups.take``, ``recovery.smoke``). A verdict
-is ours first: `restore` refuses a damaged backup whatever Dagster shows.
+Belongs here: specs and results. Not here: judging (``backups.take``, ``recovery.smoke``), and the
+checks of a proof (``proof_checks``). A verdict is ours first: `restore` refuses a damaged backup
+whatever Dagster shows.
 """
 
 from collections.abc import Iterator
@@ -70,6 +71,20 @@ def verdict_results(verdicts: tuple[Verdict, ...]) -> Iterator[dg.AssetCheckResu
             description=verdict.problem.described() if verdict.problem else None,
             metadata=dict(verdict.figures),
         )
+
+
+def evaluation(result: dg.AssetCheckResult, *, blocking: bool) -> dg.AssetCheckEvaluation:
+    """A result as an event that can be logged outside of its asset's own run."""
+    assert result.asset_key is not None
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key,
+        check_name=result.check_name or "",
+        passed=result.passed,
+        severity=result.severity,
+        metadata=result.metadata or {},
+        description=result.description,
+        blocking=blocking,
+    )
 
 
 def smoke_results(report: SmokeReport) -> Iterator[dg.AssetCheckResult]:

@@ -9,12 +9,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from kajovo_dr.defs import checks
-from kajovo_dr.defs.backup_assets import pre_change_backup
+from kajovo_dr.defs import checks, proof_checks
+from kajovo_dr.defs.proof_ops import pre_change_backup, reprove_backups
 from kajovo_dr.defs.recovery_assets import DatabaseConfig, RestoreConfig
 
-#: One backup at a time; and one recovery, which does not wait behind a backup and goes first.
+#: One backup or proof at a time; and one recovery, which does not wait behind them and goes first.
 _BACKUP_TAGS = {"kajovo_dr/target": "source"}
+_REPROVE_TAGS = {**_BACKUP_TAGS, "dagster/priority": "-10"}
 _RECOVERY_TAGS = {"kajovo_dr/target": "restore", "dagster/priority": "10"}
 
 
@@ -91,21 +92,33 @@ def _recovery_job(name: str, config: Any, description: str, *assets: str) -> Any
 
 postgres_backup_job = dg.define_asset_job(
     "postgres_backup_job",
-    selection=dg.AssetSelection.assets(checks.BACKUP),
+    selection=dg.AssetSelection.assets(checks.BACKUP, proof_checks.PROOF),
     tags=_BACKUP_TAGS,
     executor_def=dg.in_process_executor,
-    description="The daily backup; the schedule launches it, and so may you, for today.",
+    description="The daily backup and its proof; the schedule launches it, and so may you, for"
+    " today.",
 )
 
 
 @dg.job(
     tags=_BACKUP_TAGS,
     executor_def=dg.in_process_executor,
-    description="A backup right now, before a release or a schema change; say why.",
+    description="A backup right now, before a release or a schema change, and its proof; say why.",
 )
 def pre_change_backup_job() -> None:
     """One backup, logged into today's partition."""
     pre_change_backup()
+
+
+@dg.job(
+    tags=_REPROVE_TAGS,
+    executor_def=dg.in_process_executor,
+    description="Prove a few backups again: first those never proven, then those proven longest"
+    " ago. It fails naming those that are damaged.",
+)
+def reprove_job() -> None:
+    """Bit rot, found before a backup is needed."""
+    reprove_backups()
 
 
 restore_job = _recovery_job(
@@ -143,6 +156,7 @@ incident_recovery_job = _recovery_job(
 ALL = [
     postgres_backup_job,
     pre_change_backup_job,
+    reprove_job,
     restore_job,
     migration_job,
     smoke_job,

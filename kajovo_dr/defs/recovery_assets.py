@@ -80,7 +80,13 @@ def restored_database(
             context.log.info(f"restoring {backup.name} of {backup.manifest.created_at}")
             if journal := _journal(context, settings):
                 journal.update(backup=backup.name, snapshot_at=backup.manifest.created_at)
-            restored = restore(settings, backup, target, progress=environment.progress(context))
+            restored = restore(
+                settings,
+                backup,
+                target,
+                named=bool(config.backup),
+                progress=environment.progress(context),
+            )
             note.detail = f"{restored.rows} rows in {restored.tables} tables from {backup.name}"
     return dg.MaterializeResult(
         metadata={

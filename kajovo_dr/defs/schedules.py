@@ -1,10 +1,12 @@
-"""When backups are taken: more often than the RPO asks, so that one failure is not a breach."""
+"""When backups are taken: more often than the RPO asks, so that one failure is not a breach; and
+when old ones are proven again.
+"""
 
 import dagster as dg
 
 from kajovo_dr.defs.backup_assets import BackupConfig, today
 from kajovo_dr.defs.checks import BACKUP
-from kajovo_dr.defs.jobs import postgres_backup_job
+from kajovo_dr.defs.jobs import postgres_backup_job, reprove_job
 from kajovo_dr.settings import Settings
 
 _SETTINGS = Settings.load()
@@ -25,3 +27,12 @@ def backup_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         partition_key=today(),
         run_config=dg.RunConfig(ops={BACKUP: BackupConfig(reason="scheduled")}),
     )
+
+
+reprove_schedule = dg.ScheduleDefinition(
+    name="reprove_schedule",
+    job=reprove_job,
+    cron_schedule=_SETTINGS.reprove_cron,
+    execution_timezone=_SETTINGS.timezone,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

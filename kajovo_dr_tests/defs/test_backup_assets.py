@@ -24,10 +24,12 @@ def test_a_backup_fills_todays_partition_with_figures(
 ) -> None:
     result = run("postgres_backup_job", partition=today())
     assert result.success
-    assert checks_of(result) == {"dump_size": True, "dump_integrity": True}
+    assert {"dump_size": True, "dump_integrity": True}.items() <= checks_of(result).items()
     assert instance.get_materialized_partitions(KEY) == {today()}
-    (event,) = result.get_asset_materialization_events()
-    metadata = event.materialization.metadata
+    event = instance.get_latest_materialization_event(KEY)
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
     (backup,) = catalog.backups(open_store(settings))
     assert metadata["dump_bytes"].value == backup.path.stat().st_size
     assert metadata["rows"].value == 54
@@ -92,15 +94,29 @@ def test_a_backup_before_a_change_needs_a_reason(settings: Settings, run: Run) -
 def test_a_backup_before_a_change_counts_for_today(
     settings: Settings, run: Run, instance: dg.DagsterInstance
 ) -> None:
-    config = {"ops": {"pre_change_backup": {"config": {"reason": "vydání 2.0"}}}}
-    assert run("pre_change_backup_job", config).success
+    config = {"ops": {"pre_change_backup": {"config": {"reason": "vydání 2.0", "prove": False}}}}
+    result = run("pre_change_backup_job", config)
+    assert result.success
+    assert materialized(result) == ["postgres_backup"]
     assert instance.get_materialized_partitions(KEY) == {today()}
     (backup,) = catalog.backups(open_store(settings))
     assert backup.manifest.reason == "vydání 2.0"
+    assert backup.state == "taken"
     for name in ("dump_size", "dump_integrity"):
         key = dg.AssetCheckKey(KEY, name)
         (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
         assert record.status.value == "SUCCEEDED"
+
+
+def test_a_bad_dump_before_a_change_leaves_evidence_too(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAJOVO_DR_MIN_DUMP_BYTES", "1000000000")
+    config = {"ops": {"pre_change_backup": {"config": {"reason": "vydání 2.0"}}}}
+    result = run("pre_change_backup_job", config)
+    assert "the floor is 1.0 GB" in failure_of(result)
+    assert checks_of(result) == {"dump_size": False, "dump_integrity": True}
+    assert materialized(result) == []
 
 
 def test_a_tick_made_up_for_late_backs_up_today_not_its_own_day() -> None:
@@ -122,9 +138,10 @@ def test_backups_run_more_often_than_the_objective_asks() -> None:
 
 
 def test_no_event_of_a_run_holds_the_password(
-    settings: Settings, run: Run, instance: dg.DagsterInstance, small: Server
+    settings: Settings, scratch: Server, run: Run, instance: dg.DagsterInstance, small: Server
 ) -> None:
     result = run("postgres_backup_job", partition=today())
     told = "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
-    assert "postgres_backup" in told
+    assert "restore_proof" in told
     assert small.params["password"] not in told
+    assert scratch.params["password"] not in told

@@ -1,5 +1,6 @@
-"""The graph as plain text in graph.txt: a change of keys, dependencies, checks, jobs or schedules
-shows in review. Write it anew with `python -m kajovo_dr_tests.defs.test_graph` when it is meant."""
+"""The graph as plain text in graph.txt: a change of keys, dependencies, checks, jobs, schedules or
+sensors shows in review. Write it anew with `python -m kajovo_dr_tests.defs.test_graph` when it is
+meant."""
 
 from __future__ import annotations
 
@@ -34,6 +35,8 @@ def _lines() -> Iterator[str]:
     for schedule in defs.schedules or []:
         assert isinstance(schedule, dg.ScheduleDefinition)
         yield f"schedule {schedule.name} {schedule.cron_schedule} of {schedule.job_name}"
+    for sensor in defs.sensors or []:
+        yield f"sensor {sensor.name} every {sensor.minimum_interval_seconds} s"
 
 
 def test_the_graph_is_the_one_that_was_reviewed() -> None:

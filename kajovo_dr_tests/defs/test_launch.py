@@ -70,12 +70,13 @@ def incident_job() -> dg.JobDefinition:
 def test_a_recovery_begun_anew_where_it_failed_goes_on_and_is_logged_as_another_attempt(
     instance_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from kajovo_dr.backups.prove import prove
     from kajovo_dr.backups.take import take
     from kajovo_dr.postgres import databases
     from kajovo_dr.postgres.server import source
 
     lost = source(instance_settings)
-    take(instance_settings, lost, reason="test")
+    prove(instance_settings, take(instance_settings, lost, reason="test").backup)
     with databases.connect(lost.database("postgres")) as session:
         databases.drop(session, lost.dbname)
     form = {"who": "Noční směna", "database": lost.dbname}

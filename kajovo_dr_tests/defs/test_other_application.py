@@ -50,7 +50,7 @@ def test_a_lost_library_comes_back(
         monkeypatch.setenv("KAJOVO_DR_DAGSTER_URL", new_database("dagster").url())
         monkeypatch.setenv("KAJOVO_DR_BACKUP_FORMAT", "custom")
         monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-        run("-m", "kajovo_dr.cli", "backup")
+        run("-m", "kajovo_dr.cli", "backup", "--prove")
         with databases.connect(lost.database("postgres")) as session:
             databases.drop(session, lost.dbname)
         outcome = json.loads(run("-c", RUN).splitlines()[-1])

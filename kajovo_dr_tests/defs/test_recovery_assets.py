@@ -11,6 +11,7 @@ import pytest
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.backups.take import take
 from kajovo_dr.postgres import databases
@@ -50,8 +51,10 @@ def hotel() -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def backup(hotel: Settings) -> Backup:
-    """The hotel's backup, at the older revision."""
-    return take(hotel, source(hotel), reason="test").backup
+    """The hotel's backup, at the older revision, proven."""
+    taken = take(hotel, source(hotel), reason="test").backup
+    prove(hotel, taken)
+    return catalog.load(taken.path)
 
 
 @pytest.fixture
