@@ -213,7 +213,8 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
         target = restore_target(complete, into)
         protected = source(complete).dbname if complete.database_url else None
         chosen = choose(complete, name=backup or "", before=until, database=protected)
-        _tell_newer(complete, chosen, until)
+        if backup is None:
+            _tell_newer(complete, chosen, until)
         restored = run(complete, chosen, target, named=backup is not None, progress=progress)
     if as_json:
         terminal.show_json(asdict(restored))

@@ -64,9 +64,7 @@ def _river(settings: Settings, steps: _Steps, progress: Progress) -> IncidentEnt
 
     hotel = source(settings)
     before = _counts(hotel)
-    with steps.timed(
-        "postgres_backup, restore_proof: dump, publish, prove (one run)"
-    ) as note:
+    with steps.timed("postgres_backup, restore_proof: dump, publish, prove (one run)") as note:
         config = {"ops": {"postgres_backup": {"config": {"reason": "demo", "accept_shrink": True}}}}
         done = run_job(settings, "postgres_backup_job", config, partition=today(), watch=progress)
         # this hotel is new, so what changed against an earlier demo's is not judged

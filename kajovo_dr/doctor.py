@@ -160,15 +160,17 @@ def _recovery_point(settings: Settings, sound: list[catalog.Backup]) -> Finding:
         verdict = "warn" if settings.database_url is None else "fail"
         hint = "take one now: kajovo-dr backup --prove."
         return Finding("recovery point", verdict, "there is no backup", hint)
-    newest = max(sound, key=lambda backup: backup.manifest.created_at)
-    hint = f"prove the newest one: kajovo-dr verify {newest.name} --restore."
+    hint = "take one now: kajovo-dr backup --prove."
+    usable = [backup for backup in sound if backup.state != "damaged"]
+    newest = max(usable, key=lambda backup: backup.manifest.created_at, default=None)
+    young = newest is not None and newest.age_s(now) <= settings.rpo_warn_hours * 3600
+    if newest is not None and newest.state != "proven" and young:
+        hint = f"prove the newest one: kajovo-dr verify {newest.name} --restore."
     proven = [backup for backup in sound if backup.state == "proven"]
     if not proven:
         return Finding("recovery point", "fail", "no backup is proven", hint)
     age = min(backup.age_s(now) for backup in proven)
     said = f"{human_duration(age)} old and proven, the limit is {settings.rpo_hours:g} h"
-    if newest.state == "proven" or newest.age_s(now) > settings.rpo_warn_hours * 3600:
-        hint = "take one now: kajovo-dr backup --prove."
     if age > settings.rpo_hours * 3600:
         return Finding("recovery point", "fail", said, hint)
     late = age > settings.rpo_warn_hours * 3600

@@ -20,7 +20,7 @@ from kajovo_dr.backups.take import take
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import PREFIX, Settings
-from kajovo_dr_tests.test_cli import ROOT, Ended, Shell
+from kajovo_dr_tests.shell import ROOT, Ended, Shell
 
 
 @pytest.fixture

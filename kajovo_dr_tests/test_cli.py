@@ -1,8 +1,7 @@
 """Under test: the command line as scripts and people meet it: exit codes, output in a pipe, and
 that a restore works without Dagster.
 
-Every test starts a real process. What each run printed is searched for tracebacks, escape codes
-and the password, whatever else the test is about.
+Every test starts a real process (``shell``). What proofs change is in ``test_cli_proof``.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -32,60 +30,7 @@ from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import PREFIX, Settings
 from kajovo_dr_tests.conftest import SMALL_DATABASE
-
-ROOT = Path(__file__).parents[1]
-#: The command line in a process that cannot import Dagster.
-WITHOUT_DAGSTER = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0].startswith("dagster"):
-            raise RuntimeError(f"{name} was imported")
-sys.meta_path.insert(0, Refuse())
-from kajovo_dr.cli import main
-main()
-"""
-
-
-@dataclass(frozen=True)
-class Shell:
-    """Runs commands with the settings of the test's environment."""
-
-    secrets: tuple[str, ...]
-
-    program: tuple[str, ...] = ("-m", "kajovo_dr.cli")
-
-    def __call__(self, *words: str, **variables: str) -> Ended:
-        ours = {PREFIX + name.upper(): value for name, value in variables.items()}
-        done = subprocess.run(
-            [sys.executable, *self.program, *words],
-            env={**os.environ, **ours},
-            cwd=ROOT,
-            capture_output=True,
-            timeout=120,
-        )
-        ended = Ended(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
-        everything = ended.out + ended.err
-        assert "Traceback" not in everything
-        assert "\x1b" not in everything
-        assert not [secret for secret in self.secrets if secret in everything]
-        return ended
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    def ok(self) -> Ended:
-        assert self.code == 0, self.err
-        return self
-
-    def json(self) -> Any:
-        return json.loads(self.out)
+from kajovo_dr_tests.shell import ROOT, WITHOUT_DAGSTER, Shell, failed_checks
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +77,7 @@ def _count(server: Server) -> int:
 
 
 def test_a_backup_is_taken_listed_verified_and_restored(shell: Shell, small: Server) -> None:
-    taken = shell("backup", "--reason", "před změnou").ok()
+    taken = shell("backup", "--prove", "--reason", "před změnou").ok()
     assert taken.out.startswith("ok ")
     assert "54 rows in 3 tables" in taken.out
     path = Path(taken.out.split()[1])
@@ -140,8 +85,9 @@ def test_a_backup_is_taken_listed_verified_and_restored(shell: Shell, small: Ser
 
     listed = shell("list").ok()
     head, line = listed.out.splitlines()
-    assert head.split() == ["BACKUP", "SNAPSHOT", "AGE", "SIZE", "ROWS", "DATABASE", "REASON"]
-    assert line.startswith(path.name)
+    columns = ["BACKUP", "STATE", "SNAPSHOT", "AGE", "SIZE", "ROWS", "DATABASE", "REASON"]
+    assert head.split() == columns
+    assert line.split()[:2] == [path.name, "proven"]
     assert line.endswith("před změnou")
 
     for named in (path.name, path.stem, str(path)):
@@ -157,7 +103,8 @@ def test_a_backup_is_taken_listed_verified_and_restored(shell: Shell, small: Ser
 def test_json_is_for_scripts(shell: Shell, small: Server) -> None:
     taken = shell("backup", "--json", "--format", "custom").ok().json()
     assert taken["kind"] == "custom"
-    assert {"schema": "public", "name": "hosté", "rows": 50} in taken["tables"]
+    counts = [(each["schema"], each["name"], each["rows"]) for each in taken["tables"]]
+    assert ("public", "hosté", 50) in counts
     (listed,) = shell("list", "--json").ok().json()
     assert listed.pop("ok") is True
     assert listed.pop("name") == taken["backup_file"]
@@ -165,7 +112,9 @@ def test_json_is_for_scripts(shell: Shell, small: Server) -> None:
     verified = shell("verify", taken["path"], "--json").ok().json()
     assert verified["ok"] is True
     assert verified["sha256"] == taken["sha256"]
-    restored = shell("restore", "--into", f"{small.dbname}_j", "--json").ok().json()
+    restored = (
+        shell("restore", taken["backup_file"], "--into", f"{small.dbname}_j", "--json").ok().json()
+    )
     assert restored["rows"] == 54
     assert set(restored["seconds"]) == {"verify", "load", "compare", "analyze"}
 
@@ -173,6 +122,7 @@ def test_json_is_for_scripts(shell: Shell, small: Server) -> None:
 def test_a_json_manifest_holds_what_the_manifest_file_holds(shell: Shell) -> None:
     taken = shell("backup", "--json").ok().json()
     path = Path(taken.pop("path"))
+    assert taken.pop("state") == "taken"
     assert json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8")) == taken
 
 
@@ -182,11 +132,11 @@ def test_an_empty_store_is_no_error(shell: Shell, settings: Settings) -> None:
     assert shell("list", "--json").ok().json() == []
 
 
-def test_the_backup_before_a_moment_is_chosen(shell: Shell, backup: Backup, small: Server) -> None:
-    later = shell("backup", "--json").ok().json()
+def test_the_backup_before_a_moment_is_chosen(shell: Shell, proven: Backup, small: Server) -> None:
+    later = shell("backup", "--prove", "--json").ok().json()
     until = later["created_at"]
     restored = shell("restore", "--before", until, "--into", f"{small.dbname}_b", "--json").ok()
-    assert restored.json()["backup"] == backup.name
+    assert restored.json()["backup"] == proven.name
 
 
 def test_output_is_utf8_whatever_the_console_speaks(
@@ -207,8 +157,9 @@ def test_in_a_pipe_the_output_stands_alone_and_nothing_is_drawn(
     taken = shell("backup").ok()
     assert len(taken.out.splitlines()) == 2
     lines = taken.err.splitlines()
-    assert "count rows" in lines
-    assert all(re.fullmatch(r"(count rows|dump|inspect)( [\d.]+ k?B)?( \d+ %)?", x) for x in lines)
+    assert "snapshot" in lines
+    phases = "snapshot|fingerprint|dump|inspect"
+    assert all(re.fullmatch(rf"({phases})( [\d.]+ k?B)?( \d+ %)?", x) for x in lines)
     assert "\r" not in taken.out + taken.err
 
 
@@ -299,7 +250,7 @@ def test_a_url_that_cannot_be_read_is_never_repeated(shell: Shell, command: list
 
 @pytest.mark.parametrize("command", [["backup"], ["restore", "--into", "x"]])
 def test_a_database_that_is_down_is_unreachable(
-    shell: Shell, backup: Backup, small: Server, dead_port: str, command: list[str]
+    shell: Shell, proven: Backup, small: Server, dead_port: str, command: list[str]
 ) -> None:
     ended = shell(*command, database_url=_url(small, port=dead_port))
     assert (ended.code, ended.out) == (20, "")
@@ -308,7 +259,7 @@ def test_a_database_that_is_down_is_unreachable(
 
 @pytest.mark.parametrize("command", [["backup"], ["restore", "--into", "x"]])
 def test_a_wrong_password_is_told_from_a_missing_server(
-    shell: Shell, backup: Backup, small: Server, command: list[str]
+    shell: Shell, proven: Backup, small: Server, command: list[str]
 ) -> None:
     ended = shell(*command, database_url=_url(small, password="Tajné42"))
     assert (ended.code, ended.out) == (21, "")
@@ -327,18 +278,18 @@ def test_a_missing_database_and_missing_tools_have_their_codes(
 
 
 def test_a_damaged_backup_is_refused_by_verify_and_restore(
-    shell: Shell, backup: Backup, small: Server
+    shell: Shell, proven: Backup, small: Server
 ) -> None:
-    _edited(backup)
+    _edited(proven)
     for command in (
-        ["verify", backup.name],
-        ["verify", str(backup.path)],
+        ["verify", proven.name],
+        ["verify", str(proven.path)],
         ["restore", "--into", f"{small.dbname}_d"],
     ):
         ended = shell(*command)
         assert (ended.code, ended.out) == (41, "")
         assert "the bytes were changed" in ended.err
-    ended = shell("verify", backup.name, "--json")
+    ended = shell("verify", proven.name, "--json")
     assert ended.code == 41
     assert ended.json()["ok"] is False
     assert ended.json()["findings"]
@@ -351,10 +302,10 @@ def test_a_cut_backup_is_shown_in_the_list_and_never_chosen(
 ) -> None:
     backup.path.write_bytes(backup.path.read_bytes()[:500])
     line = shell("list").ok().out.splitlines()[1]
-    assert line.startswith(f"{backup.name}  FAIL")
+    assert line.split()[:2] == [backup.name, "damaged"]
     assert "has 500 bytes" in line
     (entry,) = shell("list", "--json").ok().json()
-    assert entry["ok"] is False
+    assert (entry["ok"], entry["state"]) == (False, "damaged")
     assert "has 500 bytes" in entry["problem"]
     assert shell("verify", backup.name).code == 34
     assert shell("restore", "--into", f"{small.dbname}_c").code == 54
@@ -363,7 +314,7 @@ def test_a_cut_backup_is_shown_in_the_list_and_never_chosen(
 def test_a_database_that_is_not_empty_is_never_touched(
     shell: Shell, backup: Backup, small: Server
 ) -> None:
-    ended = shell("restore", "--into", small.dbname)
+    ended = shell("restore", backup.name, "--into", small.dbname)
     assert (ended.code, ended.out) == (50, "")
     assert "is not empty" in ended.err
     assert _count(small) == 50
@@ -454,15 +405,16 @@ def test_everything_but_up_and_demo_works_when_dagster_is_gone(
 ) -> None:
     dead = _url(small, port=dead_port, dbname="dagster")
     shell = replace(shell, program=("-c", WITHOUT_DAGSTER))
-    taken = shell("backup", "--json", dagster_url=dead).ok().json()
+    taken = shell("backup", "--prove", "--json", dagster_url=dead).ok().json()
     name, target = taken["backup_file"], small.database(f"{small.dbname}_w")
     assert name in shell("list", dagster_url=dead).ok().out
     shell("verify", name, dagster_url=dead).ok()
-    shell("restore", name, "--into", target.dbname, dagster_url=dead).ok()
+    assert f"ok {name} is proven" in shell("verify", name, "--restore", dagster_url=dead).ok().out
+    shell("restore", "--into", target.dbname, dagster_url=dead).ok()
     assert _count(target) == 50
     looked = shell("doctor", "--json", dagster_url=dead)
     assert looked.code == 80
-    assert _failed(looked) == ["Dagster storage"]
+    assert failed_checks(looked) == ["Dagster storage"]
 
 
 def test_the_guard_against_dagster_notices_an_import(shell: Shell, tmp_path: Path) -> None:
@@ -473,10 +425,6 @@ def test_the_guard_against_dagster_notices_an_import(shell: Shell, tmp_path: Pat
 
 
 # --- the doctor
-
-
-def _failed(ended: Ended) -> list[str]:
-    return [each["name"] for each in ended.json() if each["verdict"] == "fail"]
 
 
 @pytest.fixture
@@ -515,7 +463,7 @@ def configured(application: str, tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_complete_installation_is_found_healthy(
-    shell: Shell, backup: Backup, configured: dict[str, str]
+    shell: Shell, proven: Backup, configured: dict[str, str]
 ) -> None:
     looked = shell("doctor", **configured).ok()
     assert {line[:5] for line in looked.out.splitlines()} == {"ok   "}
@@ -555,7 +503,7 @@ def test_a_complete_installation_is_found_healthy(
 )
 def test_the_doctor_names_each_failure_with_its_next_step(
     shell: Shell,
-    backup: Backup,
+    proven: Backup,
     small: Server,
     configured: dict[str, str],
     dead_port: str,
@@ -574,7 +522,7 @@ def test_the_doctor_names_each_failure_with_its_next_step(
     given = {name: value.format(**places) for name, value in variables.items()}
     looked = shell("doctor", "--json", **{**configured, **given})
     assert looked.code == 80
-    assert _failed(looked) == names
+    assert failed_checks(looked) == names
     assert all(each["hint"] for each in looked.json() if each["verdict"] != "ok")
     assert f"error: {len(names)} of " in looked.err
     assert ", ".join(names) in looked.err
@@ -594,11 +542,11 @@ def test_another_database_of_the_same_server_may_hold_dagsters_storage(
     shell: Shell, server: Server
 ) -> None:
     looked = shell("doctor", "--json", dagster_url=server.url())
-    assert "Dagster storage" not in _failed(looked)
+    assert "Dagster storage" not in failed_checks(looked)
 
 
 def test_what_is_not_configured_is_a_warning_with_the_setting_to_set(
-    shell: Shell, backup: Backup
+    shell: Shell, proven: Backup
 ) -> None:
     looked = shell("doctor").ok()
     for name in ("KAJOVO_DR_APP_BASE_URL", "KAJOVO_DR_MIGRATE_DIR", "KAJOVO_DR_APP_EMAIL"):
@@ -607,7 +555,7 @@ def test_what_is_not_configured_is_a_warning_with_the_setting_to_set(
 
 
 def test_a_backup_that_cannot_be_trusted_is_a_warning(shell: Shell, backup: Backup) -> None:
-    shell("backup").ok()
+    shell("backup", "--prove").ok()
     backup.path.write_bytes(b"")
     looked = shell("doctor").ok()
     assert f"warn backup: {backup.name} has 0 bytes" in looked.out

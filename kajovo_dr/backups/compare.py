@@ -14,6 +14,8 @@ from kajovo_dr.postgres.fingerprint import Fingerprint, Sequence, Table
 
 #: Differences that a verdict names; the rest is counted.
 _NAMED = 10
+#: Every new database has it, and no dump drops it.
+_PUBLIC = "schema public"
 
 
 def compare(
@@ -51,8 +53,15 @@ def notes(manifest: Manifest, found: Fingerprint, server_major: int) -> tuple[st
                 f"PostgreSQL {manifest.server_major} and {server_major} may spell expressions"
                 f" differently; not judged: {_list(other)}"
             )
-        if promised.extensions != found.extensions:
-            said.append("versions of extensions differ between the servers")
+    if promised is not None:
+        common = promised.extensions.keys() & found.extensions.keys()
+        versions = [
+            f"{name} {found.extensions[name]} instead of {promised.extensions[name]}"
+            for name in sorted(common)
+            if found.extensions[name] != promised.extensions[name]
+        ]
+        if versions:
+            said.append(f"extensions of other versions: {_list(versions)}")
     return tuple(said)
 
 
@@ -85,6 +94,7 @@ def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Ver
     differing = [
         _what(name, before.objects, after.objects)
         for name in sorted(_differing(before.objects, after.objects))
+        if not (name == _PUBLIC and name not in before.objects)
     ]
     for name in sorted(before.extensions.keys() - after.extensions.keys()):
         differing.append(f"extension {name}: missing")
@@ -93,7 +103,7 @@ def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Ver
         differing += [
             f"{name}: other definition"
             for name in sorted(_differing(before.wording, after.wording))
-            if name not in shown
+            if name not in shown and name in before.objects
         ]
     return _verdict("schema_equal", differing, objects=len(after.objects))
 
@@ -110,7 +120,7 @@ def _sequences(before: tuple[Sequence, ...], after: tuple[Sequence, ...]) -> Ver
         elif not low <= restored.value <= high:
             promised = str(low) if low == high else f"{low} to {high}"
             differing.append(f"{place}: at {restored.value}, promised {promised}")
-        elif low == high and restored.called != sequence.called:
+        elif low == high and sequence.called not in (None, restored.called):
             differing.append(f"{place}: gives {'another' if sequence.called else 'its'} value next")
     differing += [f"{'.'.join(key)}: not in the source" for key in now]
     return _verdict("sequences_equal", differing, sequences=len(after))

@@ -95,7 +95,7 @@ def read_manifest(path: Path) -> Manifest:
     if number is None:
         raise ManifestError(
             f"{path.name} has no format number: it was not written by kajovo_dr",
-            hint="backups of other tools are not restored by this version.",
+            hint="backups of other tools are taken over by kajovo-dr adopt FOLDER.",
         )
     try:
         return Manifest.model_validate_json(json.dumps(document))

@@ -21,6 +21,7 @@ from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.backups.proof import VERDICTS, Proof, Verdict, manifest_digest, write_proof
 from kajovo_dr.backups.scratch import require_space, room, scratch_server
 from kajovo_dr.errors import (
+    BackupMissing,
     DrError,
     DumpDamaged,
     ProofFailed,
@@ -54,6 +55,8 @@ def prove(settings: Settings, backup: Backup, *, progress: Progress = silent) ->
     and `TargetBusy` while another proof runs (nothing is recorded).
     """
     begun = datetime.now(UTC)
+    if not backup.path.is_file():
+        raise BackupMissing(f"{backup.name} is no longer in {backup.path.parent}")
     try:
         require_space(settings, backup)
         with scratch_server(settings) as scratch:
@@ -94,13 +97,14 @@ def judge(
             with watch.step("restore"):
                 load(settings, transport, backup, target, disposable=True, progress=progress)
         except (RestoreFailed, DumpDamaged) as failure:
-            if any(words in str(failure) for words in _NOT_ITS_FAULT):
+            # said: what a locale of the source's would have taken another may refuse
+            if said or any(words in str(failure) for words in _NOT_ITS_FAULT):
                 raise
             return _damaged(backup, begun, str(failure), facts)
         with watch.step("compare"):
             verdicts, more = _compared(settings, backup, target, major, progress)
         with watch.step("sql_smoke"):
-            smoke = _sql_smoke(settings.sql_smoke, target)
+            smoke = _sql_smoke(settings.sql_smoke, target, limit)
     restored = Verdict(name="restores", passed=True, figures={"seconds": watch.seconds["restore"]})
     verdicts = (restored, *verdicts, smoke)
     failed = [verdict for verdict in verdicts if verdict.passed is False]
@@ -156,10 +160,11 @@ def _require_extensions(admin: databases.Connection, backup: Backup) -> None:
         )
 
 
-def _sql_smoke(checks: tuple[SqlCheck, ...], target: Server) -> Verdict:
+def _sql_smoke(checks: tuple[SqlCheck, ...], target: Server, timeout_s: float) -> Verdict:
     """Ask the operator's queries; each in a transaction of its own that changes nothing."""
     failed = []
     with databases.connect(target) as session:
+        session.execute(f"SET statement_timeout = '{max(1, int(timeout_s * 1000))}ms'".encode())
         session.read_only = True
         for check in checks:
             if problem := _asked(check, session):
@@ -178,12 +183,14 @@ def _asked(check: SqlCheck, session: databases.Connection) -> str:
         with session.transaction():
             row = session.execute(check.sql.encode()).fetchone()
     except PsycopgError as failure:
+        if session.broken:  # the server's end says nothing of the backup
+            raise
         return " ".join(str(failure).split())
     if row is None:
         return "no row"
     value = row[0]
     judged: list[tuple[Any, Callable[[Any], bool], str]] = [
-        (check.expect, lambda limit: bool(value == limit), "expected"),
+        (check.expect, lambda limit: value == limit or str(value) == str(limit), "expected"),
         (check.at_least, lambda limit: value is not None and value >= limit, "at least"),
         (check.at_most, lambda limit: value is not None and value <= limit, "at most"),
     ]
@@ -191,7 +198,7 @@ def _asked(check: SqlCheck, session: databases.Connection) -> str:
         for limit, holds, words in judged:
             if limit is not None and not holds(limit):
                 return f"{value}, {words} {limit}"
-    except TypeError:
+    except (TypeError, ArithmeticError):  # a numeric NaN refuses to be compared
         return f"{value!r} is no number"
     return ""
 

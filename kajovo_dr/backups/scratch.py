@@ -34,13 +34,13 @@ def scratch_server(settings: Settings) -> Iterator[Server]:
     What killed proofs left there is removed. Raises `ProofImpossible` when it is production.
     """
     if settings.proof_url is None:
-        with clusters.scratch_cluster(settings) as server, _alone(settings, server):
+        with clusters.scratch_cluster(settings) as server, _alone(server):
             yield server
         return
     server = Server.from_url(settings.proof_url.get_secret_value(), setting=f"{PREFIX}PROOF_URL")
     server = server.database(settings.maintenance_database)
     _refuse_production(settings, server)
-    with _alone(settings, server):
+    with _alone(server):
         yield server
 
 
@@ -49,13 +49,14 @@ def room(scratch: Server, backup: Backup) -> Iterator[tuple[Server, tuple[str, .
     """An empty database with the backup's locale and roles, dropped at the end; and notes."""
     name = f"{_NAME}_{secrets.token_hex(4)}"
     with databases.connect(scratch) as admin:
-        notes = _create(admin, name, backup)
-        made = _make_roles(admin, backup)
+        roles = databases.missing_roles(admin, list(backup.manifest.roles))
         try:
+            notes = _create(admin, name, backup)
+            _make_roles(admin, roles)
             yield scratch.database(name), notes
         finally:
             databases.drop(admin, name)
-            for role in made:
+            for role in roles:
                 admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
@@ -74,8 +75,8 @@ def require_space(settings: Settings, backup: Backup) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings, server: Server) -> Iterator[None]:
-    with databases.mutex(server.database(_NAME), settings.maintenance_database) as admin:
+def _alone(server: Server) -> Iterator[None]:
+    with databases.mutex(server.database(_NAME), server.dbname) as admin:
         for (name,) in admin.execute(
             "SELECT datname FROM pg_database WHERE datname LIKE %s"
             " AND shobj_description(oid, 'pg_database') = %s",
@@ -102,9 +103,8 @@ def _refuse_production(settings: Settings, server: Server) -> None:
 
 def _place(server: Server) -> object:
     with databases.connect(server) as session:
-        return session.execute(
-            "SELECT pg_postmaster_start_time(), inet_server_port(), version()"
-        ).fetchone()
+        # not its port: a session over a Unix socket has none
+        return session.execute("SELECT pg_postmaster_start_time(), version()").fetchone()
 
 
 def _create(admin: databases.Connection, name: str, backup: Backup) -> tuple[str, ...]:
@@ -124,9 +124,7 @@ def _create(admin: databases.Connection, name: str, backup: Backup) -> tuple[str
     return notes
 
 
-def _make_roles(admin: databases.Connection, backup: Backup) -> list[str]:
+def _make_roles(admin: databases.Connection, roles: list[str]) -> None:
     """Make the roles that the dump names and this server lacks: without any right or login."""
-    missing = databases.missing_roles(admin, list(backup.manifest.roles))
-    for role in missing:
+    for role in roles:
         admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-    return missing

@@ -40,11 +40,17 @@ _PINNED = {
 #: equal that are not the same (-0 and 0, 1.0 and 1.00, '1 mon' and '30 days', citext), or hash an
 #: oid that a restore changes (enum): they are hashed as text.
 _HASHED_AS_THEY_ARE = (
-    *("bool", "int2", "int4", "int8", "text", "varchar", "char", "name", "bytea", "uuid"),
+    *("bool", "int2", "int4", "int8", "char", "bytea", "uuid"),
     *("date", "time", "timestamp", "timestamptz"),
 )
+_HASHED_BY_COLLATION = ("text", "varchar", "name")
+#: A table without a key is sampled by these columns of its.
+_CHEAP = ("int2", "int4", "int8", "uuid", "date", "time", "timestamp", "timestamptz")
 #: A sampled table hashes one row in this many; all rows are counted.
 SAMPLE = 64
+#: A record's hash is a linear sum of its columns' hashes (times powers of 31): without this step
+#: the sum over all rows would stay the same when two rows exchange the values of a column.
+_MIXED = 'hashtextextended(({})::text COLLATE "C", 0)'
 #: Bytes of a large object that are hashed at a time.
 _PIECE = 8 << 20
 
@@ -70,8 +76,7 @@ SELECT c.oid, n.nspname, c.relname, coalesce((
     WHERE c.relispartition AND rc.oid = pg_partition_root(c.oid) AND EXISTS (
         SELECT FROM pg_partition_ancestors(c.oid) part
         JOIN pg_partitioned_table p ON p.partrelid = part.relid AND p.partstrat = 'h'
-        JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
-        JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'e')), '')
+        JOIN pg_opclass o ON o.oid = ANY (p.partclass) AND o.opcintype = 'anyenum'::regtype)), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
 AND n.nspname <> 'information_schema' AND NOT EXISTS (
@@ -100,7 +105,8 @@ WITH RECURSIVE piece(oid, number, hash, more) AS (
     WHERE b.more
 )
 SELECT count(*) FILTER (WHERE number = 0),
-    coalesce(sum(hash_record_extended(ROW(oid::bigint, number, hash), 0)), 0)::text
+    coalesce(sum({_MIXED.format("hash_record_extended(ROW(oid::bigint, number, hash), 0)")}),
+        0)::text
 FROM piece
 """
 
@@ -130,14 +136,17 @@ class Table(BaseModel):
 
 
 class Sequence(BaseModel):
-    """A sequence while the dump ran: no snapshot holds it still. until: its value at the end."""
+    """A sequence while the dump ran: no snapshot holds it still.
+
+    until: its value at the end. called: whether it had given its value; None: that changed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_: str = Field(alias="schema")
     name: str
     value: int
-    called: bool
+    called: bool | None
     until: int
 
     @property
@@ -213,7 +222,9 @@ def tables(
         sample = (schema, name) in sampled
         row = None
         if not sample:
-            row = _read(connection, _query(schema, name, columns, sample=False), table_timeout_s)
+            # rows that a restore may spread anew are compared together, all or by a sample
+            limit = None if root else table_timeout_s
+            row = _read(connection, _query(schema, name, columns, sample=False), limit)
         if row is None:
             sample = True
             row = _read(connection, _query(schema, name, columns, sample=True), None)
@@ -257,20 +268,22 @@ def everything_else(connection: Connection, version_table: str) -> Fingerprint:
 def finished(connection: Connection, fingerprint: Fingerprint, seconds: float) -> Fingerprint:
     """The fingerprint with the sequences' values of now, when the dump has ended."""
     now = _sequences(connection)
-    sequences = [
-        each.model_copy(update={"until": now.get(each.key, (each.value, True))[0]})
-        for each in fingerprint.sequences
-    ]
+    sequences = []
+    for each in fingerprint.sequences:
+        until, called = now.get(each.key, (each.value, each.called))
+        called = each.called if called == each.called else None
+        sequences.append(each.model_copy(update={"until": until, "called": called}))
     return fingerprint.model_copy(update={"sequences": tuple(sequences), "seconds": seconds})
 
 
 def _query(schema: str, name: str, columns: list[tuple[Any, ...]], *, sample: bool) -> sql.Composed:
     """One pass over the table: rows, hash, newest moment."""
     row = sql.SQL("ROW({})").format(sql.SQL(", ").join(_hashable(*each[:3]) for each in columns))
-    hashed = sql.SQL("hash_record_extended({}, 0)").format(row)
+    hashed = sql.SQL(_MIXED).format(sql.SQL("hash_record_extended({}, 0)").format(row))
     chosen: sql.Composable = sql.SQL("")
     if sample:
-        keys = [each for each in columns if each[3]] or columns[:1]
+        cheap = [each for each in columns if each[2] and each[1] in _CHEAP]
+        keys = [each for each in columns if each[3]] or cheap or columns
         key = sql.SQL("ROW({})").format(sql.SQL(", ").join(_hashable(*each[:3]) for each in keys))
         chosen = sql.SQL(" FILTER (WHERE hash_record_extended({}, 1) & {} = 0)").format(
             key, sql.Literal(SAMPLE - 1)
@@ -291,13 +304,20 @@ def _query(schema: str, name: str, columns: list[tuple[Any, ...]], *, sample: bo
 
 
 def _hashable(column: str, base: str, builtin: bool) -> sql.Composed:
-    """The column as something whose hash changes with every change of its text."""
+    """The column as something whose hash changes with every change of its text.
+
+    By the collation C, because others may count different texts as equal.
+    """
     name = sql.Identifier("r", column)
-    if builtin and base in _HASHED_AS_THEY_ARE:
+    if not builtin:  # its cast to text may be a function of the application's
+        return sql.SQL('ROW({})::text COLLATE "C"').format(name)
+    if base == "bpchar":  # a cast to text would cut its blanks off
+        return sql.SQL('textin(bpcharout({})) COLLATE "C"').format(name)
+    if base in _HASHED_BY_COLLATION:
+        return sql.SQL('{} COLLATE "C"').format(name)
+    if base in _HASHED_AS_THEY_ARE:
         return sql.Composed([name])
-    if builtin and base == "bpchar":  # a cast to text would cut its blanks off
-        return sql.SQL("textin(bpcharout({}))").format(name)
-    return sql.SQL("{}::text").format(name)
+    return sql.SQL('{}::text COLLATE "C"').format(name)
 
 
 def _read(
@@ -308,7 +328,9 @@ def _read(
         return connection.execute(query).fetchone()
     try:
         with connection.transaction():  # a savepoint: the snapshot stays
-            connection.execute(f"SET LOCAL statement_timeout = {int(timeout_s * 1000)}".encode())
+            connection.execute(
+                f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}".encode()
+            )
             row = connection.execute(query).fetchone()
             connection.execute("SET LOCAL statement_timeout = 0")
             return row
@@ -359,11 +381,12 @@ def _materialized_views(connection: Connection) -> dict[str, int | None]:
 def _alembic_head(connection: Connection, version_table: str) -> str | None:
     schema, _, name = version_table.rpartition(".")
     table = sql.Identifier(schema or "public", name)
-    if not connection.execute(
+    there = connection.execute(
         "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'r'",
         [schema or "public", name],
-    ).fetchone():
+    ).fetchone()
+    if there is None:
         return None
     heads = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
     return ", ".join(sorted(str(head) for (head,) in heads)) or None

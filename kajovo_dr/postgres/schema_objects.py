@@ -66,6 +66,7 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
         (SELECT string_agg(concat_ws(' ', quote_ident(a.attname),
                 format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
                 a.attoptions, a.attcollation::regcollation, nullif(a.attstattarget, -1),
+                a.attstorage, nullif(a.attcompression, ''), a.attfdwoptions,
                 (SELECT string_agg(concat(grantee::regrole, '=', privilege_type, is_grantable), ','
                     ORDER BY grantee::regrole::text COLLATE "C", privilege_type COLLATE "C")
                     FROM aclexplode(a.attacl) WHERE privilege_type <> 'MAINTAIN')), ', '
@@ -74,7 +75,9 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
                 (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) THEN 0 ELSE a.attnum END,
                 a.attname COLLATE "C")
             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
-            AND NOT a.attisdropped)),
+            AND NOT a.attisdropped),
+        (SELECT concat_ws(' ', f.srvname, t.ftoptions) FROM pg_foreign_table t
+            JOIN pg_foreign_server f ON f.oid = t.ftserver WHERE t.ftrelid = c.oid)),
     concat_ws('|', pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid),
         CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
         (SELECT string_agg(concat_ws(' ', quote_ident(a.attname), pg_get_expr(d.adbin, c.oid)), ','
@@ -100,7 +103,9 @@ WHERE c.relpersistence <> 't' AND {_SCHEMA} AND {_own("c", "pg_class")}""",
     "index": f"""
 SELECT 'index', format('%I.%I', n.nspname, c.relname),
     concat_ws('|', i.indrelid::regclass, i.indisunique, i.indisprimary, i.indisexclusion,
-        i.indisclustered, i.indisreplident, am.amname, i.indnatts, i.indnkeyatts, c.reloptions),
+        i.indisclustered, i.indisreplident, am.amname, i.indnatts, i.indnkeyatts, c.reloptions,
+        (SELECT string_agg(concat(a.attnum, '=', a.attstattarget), ',' ORDER BY a.attnum)
+            FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0)),
     pg_get_indexdef(c.oid)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class t ON t.oid = i.indrelid
@@ -196,22 +201,34 @@ AND coalesce(i.schema, '') !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend x WHERE
     x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')""",
 }
-#: Rarer kinds: that they exist, and whose they are, is all that is compared.
+#: Rarer kinds, whose names PostgreSQL itself tells: what is compared, from the catalog's row.
 _NAMED = {
-    "pg_operator": "oprowner",
-    "pg_cast": None,
-    "pg_collation": "collowner",
-    "pg_conversion": "conowner",
-    "pg_opclass": "opcowner",
-    "pg_opfamily": "opfowner",
-    "pg_ts_config": "cfgowner",
-    "pg_ts_dict": "dictowner",
-    "pg_statistic_ext": "stxowner",
-    "pg_foreign_server": "srvowner",
-    "pg_foreign_data_wrapper": "fdwowner",
-    "pg_event_trigger": "evtowner",
-    "pg_publication": "pubowner",
-    "pg_language": "lanowner",
+    "pg_operator": "o.oprowner::regrole, o.oprcode::regprocedure, o.oprcom::regoperator,"
+    " o.oprnegate::regoperator, o.oprrest::regproc, o.oprjoin::regproc, o.oprcanmerge,"
+    " o.oprcanhash",
+    "pg_cast": "o.castcontext, o.castmethod, nullif(o.castfunc, 0)::regprocedure",
+    # the column with the locale was renamed in 17, and is new in 15
+    "pg_collation": "o.collowner::regrole, o.collprovider, o.collisdeterministic, coalesce("
+    "o.collcollate, to_jsonb(o) ->> 'colllocale', to_jsonb(o) ->> 'colliculocale'), o.collctype",
+    "pg_conversion": "o.conowner::regrole, o.conproc::regproc, o.condefault",
+    "pg_opclass": "o.opcowner::regrole, o.opcintype::regtype, o.opcdefault",
+    "pg_opfamily": "o.opfowner::regrole",
+    "pg_ts_config": "o.cfgowner::regrole, (SELECT string_agg(concat_ws(' ', m.maptokentype,"
+    " m.mapdict::regdictionary), ',' ORDER BY m.maptokentype, m.mapseqno)"
+    " FROM pg_ts_config_map m WHERE m.mapcfg = o.oid)",
+    "pg_ts_dict": "o.dictowner::regrole, o.dictinitoption",
+    "pg_statistic_ext": "o.stxowner::regrole, o.stxkind, nullif(o.stxstattarget, -1),"
+    " o.stxrelid::regclass, o.stxkeys::text",
+    "pg_foreign_server": "o.srvowner::regrole, o.srvtype, o.srvversion, o.srvoptions, o.srvacl",
+    "pg_foreign_data_wrapper": "o.fdwowner::regrole, o.fdwoptions, o.fdwacl",
+    "pg_user_mapping": "NULL",  # its options hold passwords
+    "pg_event_trigger": "o.evtowner::regrole, o.evtevent, o.evtenabled, o.evtfoid::regprocedure,"
+    " o.evttags",
+    "pg_publication": "o.pubowner::regrole, o.puballtables, o.pubinsert, o.pubupdate, o.pubdelete,"
+    " o.pubtruncate, o.pubviaroot, (SELECT string_agg(t.prrelid::regclass::text, ','"
+    ' ORDER BY t.prrelid::regclass::text COLLATE "C")'
+    " FROM pg_publication_rel t WHERE t.prpubid = o.oid)",
+    "pg_language": "o.lanowner::regrole, o.lanpltrusted, o.lanacl",
 }
 
 
@@ -244,11 +261,10 @@ def read(connection: Connection) -> SchemaObjects:
     return SchemaObjects(facts, wording)
 
 
-def _named(catalog_and_owner: tuple[str, str | None]) -> str:
-    catalog, owner = catalog_and_owner
-    whose = f"o.{owner}::regrole::text" if owner else "NULL"
+def _named(catalog_and_facts: tuple[str, str]) -> str:
+    catalog, facts = catalog_and_facts
     return (
-        f"SELECT i.type, i.identity, {whose}, NULL FROM {catalog} o,"
+        f"SELECT i.type, i.identity, concat_ws('|', {facts}), NULL FROM {catalog} o,"
         f" LATERAL pg_identify_object('{catalog}'::regclass, o.oid, 0) i WHERE {_own('o', catalog)}"
     )
 

@@ -19,7 +19,7 @@ from kajovo_dr_tests.backups.test_adopt import (
     joined,
     pg_dump,
 )
-from kajovo_dr_tests.test_cli import Shell
+from kajovo_dr_tests.shell import Shell
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import Store, open_store, sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
@@ -19,10 +21,12 @@ from kajovo_dr.errors import (
     FormatUnknown,
     ManifestError,
     NoBackupBefore,
+    NotProven,
     StoreMissing,
 )
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.backups.stored import judge
 
 
 def rewrite(backup: Backup, **changes: object) -> None:
@@ -35,6 +39,12 @@ def problem(store: Store) -> DrError:
     assert entry.backup is None
     assert entry.problem is not None
     return entry.problem
+
+
+def proven_now(settings: Settings, source: Server) -> Backup:
+    taken = take(settings, source, reason="second").backup
+    prove(settings, taken)
+    return catalog.load(taken.path)
 
 
 @pytest.fixture
@@ -68,10 +78,10 @@ def test_a_symbolic_link_is_no_backup(store: Store, backup: Backup, tmp_path: Pa
 
 
 def test_a_newer_format_is_refused_by_its_number(store: Store, backup: Backup) -> None:
-    rewrite(backup, format=2, written_by="kajovo_dr 9.0", colour="blue")
+    rewrite(backup, format=99, written_by="kajovo_dr 9.0", colour="blue")
     error = problem(store)
     assert isinstance(error, FormatUnknown)
-    assert "format 2" in str(error)
+    assert "format 99" in str(error)
     assert "kajovo_dr 9.0" in str(error)
     assert "upgrade" in error.hint
 
@@ -119,24 +129,66 @@ def test_foreign_files_are_not_listed(store: Store, backup: Backup) -> None:
 
 
 def test_the_newest_before_a_moment_is_chosen_by_snapshot(
-    settings: Settings, small: Server
+    settings: Settings, small: Server, proven: Backup
 ) -> None:
-    first = take(settings, small, reason="first").backup
-    second = take(settings, small, reason="second").backup
+    second = proven_now(settings, small)
     store = open_store(settings)
     assert catalog.newest_before(store, datetime.now(UTC)) == second
-    assert catalog.newest_before(store, second.manifest.created_at) == first
+    assert catalog.newest_before(store, second.manifest.created_at) == proven
+    assert catalog.newest_proven(store) == second
     with pytest.raises(NoBackupBefore, match="no valid backup"):
-        catalog.newest_before(store, first.manifest.created_at)
+        catalog.newest_before(store, proven.manifest.created_at)
     with pytest.raises(NoBackupBefore, match="of 'other'"):
         catalog.newest_before(store, datetime.now(UTC), "other")
 
 
-def test_a_damaged_newest_backup_is_passed_over(settings: Settings, small: Server) -> None:
-    first = take(settings, small, reason="first").backup
-    second = take(settings, small, reason="second").backup
+def test_a_cut_newest_backup_is_passed_over(
+    settings: Settings, small: Server, proven: Backup
+) -> None:
+    second = proven_now(settings, small)
     second.path.write_bytes(second.path.read_bytes()[:-1])
-    assert catalog.newest_before(open_store(settings), datetime.now(UTC)) == first
+    assert catalog.newest_before(open_store(settings), datetime.now(UTC)) == proven
+
+
+@pytest.mark.parametrize("judged", ["damaged", "unproven"])
+def test_a_newest_backup_whose_proof_failed_is_passed_over(
+    settings: Settings, small: Server, proven: Backup, judged: Literal["damaged", "unproven"]
+) -> None:
+    second = take(settings, small, reason="second").backup
+    judge(second, judged, datetime.now(UTC))
+    store = open_store(settings)
+    assert catalog.load(second.path).state == judged
+    assert catalog.newest_before(store, datetime.now(UTC)) == proven
+    assert catalog.newest_proven(store) == proven
+
+
+def test_without_a_proven_backup_the_newest_usable_one_is_named_with_both_ways_on(
+    settings: Settings, small: Server, backup: Backup
+) -> None:
+    second = take(settings, small, reason="second").backup
+    third = take(settings, small, reason="third").backup
+    judge(second, "unproven", datetime.now(UTC), reason="the disk was full")
+    judge(third, "damaged", datetime.now(UTC), reason="rows_equal: hosté")
+    store = open_store(settings)
+    with pytest.raises(NotProven) as refused:
+        catalog.newest_before(store, datetime.now(UTC))
+    said = f"{second.name} is the newest backup and is not proven: the disk was full"
+    assert str(refused.value) == said
+    assert f"kajovo-dr verify {second.name} --restore" in refused.value.hint
+    assert "unproven by giving its name" in refused.value.hint
+    assert catalog.newest_proven(store) is None
+
+
+def test_only_damaged_backups_are_as_good_as_none(store: Store, backup: Backup) -> None:
+    judge(backup, "damaged", datetime.now(UTC))
+    with pytest.raises(NoBackupBefore, match="no valid backup"):
+        catalog.newest_before(store, datetime.now(UTC))
+
+
+def test_a_proof_of_another_manifest_proves_nothing(settings: Settings, proven: Backup) -> None:
+    rewrite(proven, reason="jiný důvod")
+    assert catalog.load(proven.path).state == "unproven"
+    assert catalog.newest_proven(open_store(settings)) is None
 
 
 def test_a_named_folder_that_is_missing_is_not_made(settings: Settings, tmp_path: Path) -> None:

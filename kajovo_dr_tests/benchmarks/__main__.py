@@ -1,0 +1,80 @@
+"""The benchmark's command line: ``python -m kajovo_dr_tests.benchmarks --help``.
+
+Belongs here: options, progress, where the page goes. Not here: measuring (``contest``), numbers
+(``table``). No test: what it finds depends on the machine, so pytest does not collect it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from kajovo_dr.errors import DrError
+from kajovo_dr.settings import PREFIX
+from kajovo_dr_tests.benchmarks.contest import Contest, lines
+from kajovo_dr_tests.benchmarks.stage import facts, stage
+from kajovo_dr_tests.benchmarks.table import render
+
+_TITLE = "# What proof costs: kajovo_dr beside the bare client tools\n\n"
+_REPEAT = """
+Each ratio is the median of the ratios of neighbouring runs; *bare* is the same tool, format, jobs
+and server settings without us, written to a file and flushed to the disk as ours is. A whole proof
+starts a server of its own, with `initdb`, in the measured time; the bare restore finds one running.
+Peak memory is that of our Python process, not of pg_dump and its like. Measured anew by
+`python -m kajovo_dr_tests.benchmarks --gigabytes {gigabytes:g} --runs {runs}`.
+"""
+
+
+@click.command()
+@click.option(
+    "--gigabytes",
+    type=click.FloatRange(0.001, 1000),
+    default=1.0,
+    show_default=True,
+    help="Size of the database on disk, about.",
+)
+@click.option(
+    "--runs", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds per median."
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the page to this file too.",
+)
+def main(gigabytes: float, runs: int, output: Path | None) -> None:
+    """Measure backup, restore and proof beside the bare client tools, as a Markdown table.
+
+    Starts servers of its own in a temporary folder, which is removed at the end and needs about
+    eight times the database's size. Progress goes to standard error.
+    """
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]  # a setting exported in the shell must not steer the measurement
+    try:
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        page = _measured(gigabytes, runs)
+        click.echo(page)
+        if output is not None:
+            output.write_text(page, encoding="utf-8")
+    except DrError as error:
+        raise click.ClickException(error.described()) from None
+    except OSError as refused:
+        raise click.ClickException(f"{refused.filename}: {refused.strerror}") from None
+
+
+def _measured(gigabytes: float, runs: int) -> str:
+    with stage(gigabytes, _tell) as held:
+        contest = Contest(held, _tell)
+        contest.run(runs)
+        table = render(lines(), contest.measured, facts(held, runs))
+    return _TITLE + table + _REPEAT.format(gigabytes=gigabytes, runs=runs)
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()
