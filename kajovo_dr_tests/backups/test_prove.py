@@ -44,7 +44,9 @@ HOSTILE = r'''
     CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES;
     CREATE TABLE parent (a int, "Šílený ""název""" text); CREATE TABLE child (b int);
     ALTER TABLE child ADD a int; ALTER TABLE child ADD "Šílený ""název""" text;
-    ALTER TABLE child INHERIT parent; INSERT INTO child VALUES (1, 2, 'ž'); ALTER TABLE parent ADD z int;
+    ALTER TABLE child INHERIT parent;
+    INSERT INTO child VALUES (1, 2, 'ž');
+    ALTER TABLE parent ADD z int;
     CREATE UNLOGGED TABLE unlogged (a int); INSERT INTO unlogged VALUES (1);
     CREATE VIEW seen AS SELECT id, m FROM typed WHERE n > 0;
     CREATE MATERIALIZED VIEW stored AS SELECT count(*) FROM typed;
@@ -52,15 +54,19 @@ HOSTILE = r'''
     CREATE FUNCTION twice(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT a * 2';
     CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
     CREATE FUNCTION trig() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
-    CREATE TRIGGER changed BEFORE UPDATE ON typed FOR EACH ROW WHEN (OLD.n > 0) EXECUTE FUNCTION trig();
+    CREATE TRIGGER changed BEFORE UPDATE ON typed FOR EACH ROW WHEN (OLD.n > 0)
+        EXECUTE FUNCTION trig();
     CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int, initcond = '0');
     CREATE TYPE span AS RANGE (subtype = int4); CREATE TYPE pair AS (a int, b text);
     CREATE EXTENSION citext; CREATE STATISTICS st ON n, f FROM typed;
     ALTER TABLE typed ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON typed USING (id > 0);
-    CREATE TABLE ref (id int REFERENCES typed (id) ON DELETE CASCADE, e int); ALTER TABLE ref ADD CHECK (e > 0) NOT VALID;
+    CREATE TABLE ref (id int REFERENCES typed (id) ON DELETE CASCADE, e int);
+    ALTER TABLE ref ADD CHECK (e > 0) NOT VALID;
     CREATE RULE quiet AS ON DELETE TO ref DO INSTEAD NOTHING;
     COMMENT ON TABLE typed IS 'x'; COMMENT ON COLUMN typed.id IS 'y';
-    GRANT SELECT ON typed TO PUBLIC; GRANT UPDATE (n) ON typed TO PUBLIC; REVOKE ALL ON FUNCTION twice FROM PUBLIC;
+    GRANT SELECT ON typed TO PUBLIC;
+    GRANT UPDATE (n) ON typed TO PUBLIC;
+    REVOKE ALL ON FUNCTION twice FROM PUBLIC;
     ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
     SELECT lo_from_bytea(0, 'abc'), lo_from_bytea(0, decode(repeat('00', 9000000), 'hex'));
     CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq);
@@ -100,7 +106,8 @@ def left(scratch: Server) -> set[str]:
     """Databases and roles that no proof should leave."""
     return names(
         scratch,
-        "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')"
+        "SELECT datname FROM pg_database"
+        " WHERE datname NOT IN ('postgres', 'template0', 'template1')"
         " UNION ALL SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'",
     )
 
@@ -150,11 +157,11 @@ def test_a_damaged_file_is_named_by_the_rung_that_saw_it(
     ("before", "after", "verdict", "detail"),
     [
         ("Řehoř Šťastný 7\t", "Řehoř Šťastný 8\t", "content_equal", "public.hosté: other content"),
-        ("_seq\"', 50, true)", "_seq\"', 49, true)", "sequences_equal", "hosté_id_seq: at 49, promised 50"),
-        ("_seq\"', 50, true)", "_seq\"', 50, false)", "sequences_equal", "gives another value next"),
-        ("CREATE INDEX", "-- CREATE INDEX", "schema_equal", 'index public."hosté_jméno_idx": missing'),
-        ("\"poznámka\" text\n", "\"poznámka\" varchar\n", "schema_equal", 'table public."hosté": differs'),
-        ("CREATE INDEX", "CREATE VIEW public.navíc AS SELECT 1;\nCREATE INDEX", "schema_equal", "not in the source"),
+        ("_seq\"', 50, true)", "_seq\"', 49, true)", "sequences_equal", "hosté_id_seq: at 49, promised 50"),  # noqa: E501
+        ("_seq\"', 50, true)", "_seq\"', 50, false)", "sequences_equal", "gives another value next"),  # noqa: E501
+        ("CREATE INDEX", "-- CREATE INDEX", "schema_equal", 'index public."hosté_jméno_idx": missing'),  # noqa: E501
+        ("\"poznámka\" text\n", "\"poznámka\" varchar\n", "schema_equal", 'table public."hosté": differs'),  # noqa: E501
+        ("CREATE INDEX", "CREATE VIEW public.navíc AS SELECT 1;\nCREATE INDEX", "schema_equal", "not in the source"),  # noqa: E501
         ("CREATE INDEX", "SELECT neznám();\nCREATE INDEX", "restores", "neznám"),
     ],
 )  # fmt: skip

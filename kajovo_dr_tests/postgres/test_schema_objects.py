@@ -19,7 +19,8 @@ SCHEMA = r"""
     CREATE TYPE span AS RANGE (subtype = int4);
     CREATE DOMAIN short AS text DEFAULT 'a' CONSTRAINT shorter CHECK (length(VALUE) < 9);
     CREATE TABLE "Pokoje ""x"" y" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        name text NOT NULL, floor int DEFAULT 1, m mood, double int GENERATED ALWAYS AS (floor * 2) STORED,
+        name text NOT NULL, floor int DEFAULT 1, m mood,
+        double int GENERATED ALWAYS AS (floor * 2) STORED,
         CONSTRAINT floors CHECK (floor > 0));
     ALTER TABLE "Pokoje ""x"" y" RENAME TO rooms;
     CREATE TABLE stays (id serial, room int, at date, CONSTRAINT stays_key UNIQUE (id),
