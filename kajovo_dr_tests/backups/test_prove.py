@@ -291,8 +291,9 @@ def test_a_killed_proofs_server_is_adopted_and_stopped(settings: Settings, backu
     with scratch_server(settings) as again:
         assert again.address == server.address
         assert "kajovo_dr_proof_left" not in names(again, "SELECT datname FROM pg_database")
-    assert killed._process is not None
-    assert process.wait_until(lambda: not killed._running(), timeout=30)
+    child = killed._process
+    assert child is not None
+    assert process.wait_until(lambda: child.poll() is not None, timeout=30)
 
 
 @pytest.mark.parametrize("suffix", [MANIFEST_SUFFIX, ""])
