@@ -38,7 +38,7 @@ def test_runs_are_kept_in_postgresql_and_files_in_the_state_folder(
     with dg.DagsterInstance.get() as instance:
         assert isinstance(instance.run_storage, PostgresRunStorage)
         assert instance.run_monitoring_enabled
-        assert instance.run_monitoring_max_runtime_seconds == 6 * 3600
+        assert instance.run_monitoring_max_runtime_seconds == 12 * 3600
         assert not instance.telemetry_enabled
         assert instance.get_settings("freshness") == {"enabled": True}
         assert Path(instance.storage_directory()).is_relative_to(settings.state)

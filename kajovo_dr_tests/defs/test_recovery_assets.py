@@ -93,7 +93,9 @@ def test_a_lost_database_comes_back_migrated_tested_and_logged(
     entry = entry_of(hotel, result)
     assert entry.succeeded
     assert entry.who == "Noční směna"
-    assert entry.backup == catalog.backups(open_store(hotel))[-1].name
+    proven = catalog.newest_proven(open_store(hotel))
+    assert proven is not None
+    assert entry.backup == proven.name
     assert entry.data_lost_s is not None
     assert [phase.name for phase in entry.phases] == ["restore", "migrate", "readiness", "smoke"]
     assert entry.rto_verdict == "pass"
