@@ -74,7 +74,7 @@ def test_a_file_in_place_of_the_state_folder_is_refused(
     ],
 )
 def test_impossible_words_are_refused(
-    shell: Shell, backup: Backup, words: list[str], code: int, said: str
+    shell: Shell, proven: Backup, words: list[str], code: int, said: str
 ) -> None:
     ended = shell(*words)
     _is_said(ended, code)
@@ -112,7 +112,7 @@ def test_variables_of_libpq_lead_nowhere_else(
         "PGCLIENTENCODING": "LATIN2",
     }.items():
         monkeypatch.setenv(name, value)
-    taken = shell("backup", "--json").ok().json()
+    taken = shell("backup", "--prove", "--json").ok().json()
     assert taken["database"] == small.dbname
     target = f"{small.dbname}_zpět"
     restored = shell("restore", "--into", target, "--json").ok().json()
@@ -122,7 +122,7 @@ def test_variables_of_libpq_lead_nowhere_else(
 def test_without_a_name_only_backups_of_the_protected_database_are_restored(
     shell: Shell,
     settings: Settings,
-    backup: Backup,
+    proven: Backup,
     small: Server,
     new_database: Callable[[str], Server],
 ) -> None:
@@ -132,7 +132,7 @@ def test_without_a_name_only_backups_of_the_protected_database_are_restored(
     newer = take(settings, other, reason="test").backup
     assert newer.manifest.created_at > backup.manifest.created_at
     restored = shell("restore", "--into", f"{small.dbname}_zpět", "--json").ok().json()
-    assert restored["backup"] == backup.name
+    assert restored["backup"] == proven.name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be handled")
