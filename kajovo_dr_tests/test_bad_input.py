@@ -16,6 +16,7 @@ import pytest
 
 from kajovo_dr import process
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.take import take
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
@@ -130,7 +131,8 @@ def test_without_a_name_only_backups_of_the_protected_database_are_restored(
     with databases.connect(other) as session:
         session.execute("CREATE TABLE jiná AS SELECT 1 AS a")
     newer = take(settings, other, reason="test").backup
-    assert newer.manifest.created_at > backup.manifest.created_at
+    prove(settings, newer)
+    assert newer.manifest.created_at > proven.manifest.created_at
     restored = shell("restore", "--into", f"{small.dbname}_zpět", "--json").ok().json()
     assert restored["backup"] == proven.name
 
