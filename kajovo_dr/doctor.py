@@ -17,8 +17,17 @@ from pydantic import SecretStr
 
 from kajovo_dr import terminal
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.scratch import named_server, refuse_production
 from kajovo_dr.backups.store import open_store
-from kajovo_dr.errors import DoctorFindings, DrError, SettingError
+from kajovo_dr.errors import (
+    DoctorFindings,
+    DrError,
+    NotConfigured,
+    ProofImpossible,
+    ServerError,
+    SettingError,
+    UrlError,
+)
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
@@ -87,8 +96,9 @@ def _shown(value: Any) -> str:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read; state folder {settings.state}")
-    yield _asked("client tools", lambda: _tools(settings))
+    yield _tools(settings)
     yield from _store(settings)
+    yield _asked("server of proofs", lambda: _proofs(settings))
     for record in unfinished(settings.state):
         begun = terminal.local_time(record.started_at, settings.timezone)
         said = f"{record.database} by {record.who}, begun {begun}, has no end in the incident log"
@@ -112,15 +122,25 @@ def _asked(name: str, question: Callable[[], str]) -> Finding:
         return Finding(name, "fail", str(error), error.hint)
 
 
-def _tools(settings: Settings) -> str:
-    folder = client_tools.find_bin(settings.pg_bin)
+def _tools(settings: Settings) -> Finding:
     nowhere = Server({"dbname": "none"})
-    transport = client_tools.transport_for(settings.pg_bin)
-    versions = {
-        tool: client_tools.version(transport, tool, nowhere).text
-        for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql")
-    }
-    return f"{', '.join(f'{tool} {text}' for tool, text in versions.items())} in {folder}"
+    try:
+        folder = client_tools.find_bin(settings.pg_bin)
+        transport = client_tools.transport_for(settings.pg_bin)
+        versions = {
+            tool: client_tools.version(transport, tool, nowhere)
+            for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+        }
+    except DrError as error:
+        return Finding("client tools", "fail", str(error), error.hint)
+    said = f"{', '.join(f'{tool} {each.text}' for tool, each in versions.items())} in {folder}"
+    if client_tools.knows_restrict(versions["psql"]):
+        return Finding("client tools", "ok", said)
+    said += r"; psql is too old to know \restrict, with which it refuses commands in a dump itself"
+    hint = (
+        f"update them (releases since August 2025 know it), or point {PREFIX}PG_BIN at newer ones."
+    )
+    return Finding("client tools", "warn", said, hint)
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
@@ -187,6 +207,29 @@ def _database(server: Server, settings: Settings) -> str:
     return f"{server.shown} answers: PostgreSQL {facts.server_version}, {size}"
 
 
+def _proofs(settings: Settings) -> str:
+    """Whether a proof would take its server, without leaving anything there."""
+    server = named_server(settings)
+    if server is None:
+        return "embedded server, started for each proof"
+    said = _answers(server)
+    with contextlib.suppress(NotConfigured, UrlError):  # findings of their own
+        refuse_production(settings, server)
+        _require_as_new(server, source(settings))
+    return said
+
+
+def _require_as_new(server: Server, protected: Server) -> None:
+    with contextlib.suppress(ServerError):  # production is down: a finding of its own
+        wanted, major = _identity(protected).major, _identity(server).major
+        if major < wanted:
+            raise ProofImpossible(
+                f"{server.address} is PostgreSQL {major}, the protected database is of"
+                f" PostgreSQL {wanted}",
+                hint=f"name a server at least as new in {PREFIX}PROOF_URL.",
+            )
+
+
 def _restores(settings: Settings) -> str:
     return _answers(restore_target(settings, settings.maintenance_database))
 
@@ -218,13 +261,24 @@ def _is_protected(server: Server, settings: Settings) -> bool:
         return False  # the protected database does not answer: a finding of its own
 
 
-def _identity(server: Server) -> object:
+@dataclass(frozen=True)
+class _Identity:
     """Tells two databases apart however their addresses are written (localhost, 127.0.0.1)."""
+
+    started_at: datetime
+    database: int
+    major: int
+
+
+def _identity(server: Server) -> _Identity:
     with databases.connect(server) as session:
-        return session.execute(
+        row = session.execute(
             "SELECT pg_postmaster_start_time(), oid FROM pg_database"
             " WHERE datname = current_database()"
         ).fetchone()
+        assert row is not None
+        started_at, database = row
+        return _Identity(started_at, database, session.info.server_version // 10_000)
 
 
 def _application(settings: Settings) -> Iterator[Finding]:

@@ -493,7 +493,7 @@ def test_a_complete_installation_is_found_healthy(
         ({"database_url": "postgresql://jana:Tajné42/@db/x"}, ["database", "server of restores"]),
         ({"restore_url": "{down}"}, ["server of restores"]),
         ({"restore_url": "mysql://jana:Tajné42@db/x"}, ["server of restores"]),
-        ({"maintenance_database": "není"}, ["server of restores"]),
+        ({"maintenance_database": "není"}, ["server of proofs", "server of restores"]),
         ({"dagster_url": "{down}"}, ["Dagster storage"]),
         ({"dagster_url": "postgresql://jana:Tajné42@db"}, ["Dagster storage"]),
         ({"dagster_url": "{same}"}, ["Dagster storage"]),

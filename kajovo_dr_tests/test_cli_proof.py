@@ -179,11 +179,29 @@ def test_a_newer_unproven_backup_is_passed_over_aloud(
     assert f"{newer} is newer and taken, so {proven.name} is used\n" in ended.err
 
 
-def test_the_newest_proven_backup_is_used_without_a_word(
-    shell: Shell, backup: Backup, target: Server
+def test_who_names_a_backup_is_not_told_of_a_newer_one(
+    shell: Shell, proven: Backup, target: Server
 ) -> None:
-    shell("backup", "--prove").ok()
-    assert "is newer" not in shell("restore", "--into", target.dbname).ok().err
+    shell("backup").ok()
+    assert "is newer" not in shell("restore", proven.name, "--into", target.dbname).ok().err
+
+
+def test_what_came_after_the_incident_is_not_told_of_as_newer(
+    shell: Shell, proven: Backup, target: Server
+) -> None:
+    incident = shell("backup", "--json").ok().json()["created_at"]
+    ended = shell("restore", "--before", incident, "--into", target.dbname, "--json").ok()
+    assert ended.json()["backup"] == proven.name
+    assert "is newer" not in ended.err
+
+
+def test_the_newest_proven_backup_is_used_without_a_word(
+    shell: Shell, proven: Backup, target: Server
+) -> None:
+    newest = shell("backup", "--prove", "--json").ok().json()["backup_file"]
+    ended = shell("restore", "--into", target.dbname, "--json").ok()
+    assert ended.json()["backup"] == newest
+    assert "is newer" not in ended.err
 
 
 def test_an_unproven_backup_is_restored_by_its_name(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kajovo_dr.backups.beside import Beside
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest
 from kajovo_dr.backups.sql_scan import Finding, SqlScan, packed
@@ -66,25 +67,37 @@ def inspect(
     total = path.stat().st_size
     digest = hashlib.sha256()
     scan = SqlScan()
-    head = b""
     done = 0
-    for chunk in chunks(path):
-        head = head or chunk[: len(_ARCHIVE_MAGIC)]
-        digest.update(chunk)
-        if kind == "plain" and deep:
-            scan.feed(chunk)
-        done += len(chunk)
-        progress("inspect", done, total)
+    with Beside(digest.update) as hashing:
+        for chunk in chunks(path):
+            hashing.put(chunk)
+            if kind == "plain" and deep:
+                scan.feed(chunk)
+            done += len(chunk)
+            progress("inspect", done, total)
     findings = _against_manifest(manifest, done, digest.hexdigest())
     if done == 0:
         findings.append(Finding("size", "the file is empty"))
-    elif kind == "custom" and deep:
-        findings += _decode(path, head, scan, transport, timeout)
-    if done and deep and (kind == "plain" or not findings):
-        findings += _meant_for(kind, scan.finish())
+    elif deep:
+        findings += _inside(path, kind, scan, not findings, transport, timeout)
     if manifest is not None and deep and not findings:
         findings += _rows_differ(scan.counts, manifest)
     return Inspection(done, digest.hexdigest(), scan.lines, scan.counts, tuple(findings))
+
+
+def inspect_written(
+    path: Path, manifest: Manifest, scan: SqlScan, *, transport: Transport, timeout: float
+) -> Inspection:
+    """The same of a dump file that was hashed, and if it is plain read by scan, on its way to disk.
+
+    To read it again would show what the system still holds in memory, not what the disk got.
+    """
+    size = path.stat().st_size
+    findings = _against_manifest(manifest, size, manifest.sha256)
+    findings += _inside(path, manifest.kind, scan, not findings, transport, timeout)
+    if not findings:
+        findings += _rows_differ(scan.counts, manifest)
+    return Inspection(size, manifest.sha256, scan.lines, scan.counts, tuple(findings))
 
 
 def verify(
@@ -121,7 +134,7 @@ def kind_of(path: Path) -> Kind:
     if path.suffix in (".sql", ".dump"):
         return "plain" if path.suffix == ".sql" else "custom"
     with path.open("rb") as handle:
-        return "custom" if handle.read(5) == _ARCHIVE_MAGIC else "plain"
+        return "custom" if handle.read(len(_ARCHIVE_MAGIC)) == _ARCHIVE_MAGIC else "plain"
 
 
 def _against_manifest(manifest: Manifest | None, size: int, sha256: str) -> list[Finding]:
@@ -136,10 +149,20 @@ def _against_manifest(manifest: Manifest | None, size: int, sha256: str) -> list
     return []
 
 
-def _decode(
-    path: Path, head: bytes, scan: SqlScan, transport: Transport, timeout: float
+def _inside(
+    path: Path, kind: Kind, scan: SqlScan, whole: bool, transport: Transport, timeout: float
 ) -> list[Finding]:
+    """What the text says, which scan has read of a plain dump and now reads of an archive."""
+    findings = _decode(path, scan, transport, timeout) if kind == "custom" else []
+    if kind == "custom" and (findings or not whole):
+        return findings
+    return _meant_for(kind, scan.finish())
+
+
+def _decode(path: Path, scan: SqlScan, transport: Transport, timeout: float) -> list[Finding]:
     """Decode an archive to SQL text, which the scan reads as if it were a plain dump."""
+    with path.open("rb") as handle:
+        head = handle.read(len(_ARCHIVE_MAGIC))
     if head != _ARCHIVE_MAGIC:
         if finding := packed(head):
             return [finding]

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from kajovo_dr.backups.beside import Beside
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.errors import DumpDamaged, RestoreFailed
 from kajovo_dr.files import chunks
@@ -98,12 +99,13 @@ def _load_plain(
         manifest = backup.manifest
         digest = hashlib.sha256()
         fed = 0
-        for chunk in chunks(backup.path):
-            digest.update(chunk)
-            fitting = _for_server(chunk, target) if fed == 0 else chunk
-            fed += len(chunk)
-            progress("restore", fed, manifest.size_bytes)
-            yield fitting
+        with Beside(digest.update) as hashing:
+            for chunk in chunks(backup.path):
+                hashing.put(chunk)
+                fitting = _for_server(chunk, target) if fed == 0 else chunk
+                fed += len(chunk)
+                progress("restore", fed, manifest.size_bytes)
+                yield fitting
         if digest.hexdigest() != manifest.sha256:
             raise DumpDamaged(f"{backup.name} changed while it was being restored")
 

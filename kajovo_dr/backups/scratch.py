@@ -33,15 +33,26 @@ def scratch_server(settings: Settings) -> Iterator[Server]:
 
     What killed proofs left there is removed. Raises `ProofImpossible` when it is production.
     """
-    if settings.proof_url is None:
-        with clusters.scratch_cluster(settings) as server, _alone(server):
-            yield server
+    server = named_server(settings)
+    if server is None:
+        with clusters.scratch_cluster(settings) as own, _alone(own):
+            yield own
         return
-    server = Server.from_url(settings.proof_url.get_secret_value(), setting=f"{PREFIX}PROOF_URL")
-    server = server.database(settings.maintenance_database)
-    _refuse_production(settings, server)
+    refuse_production(settings, server)
     with _alone(server):
         yield server
+
+
+def named_server(settings: Settings) -> Server | None:
+    """The server of KAJOVO_DR_PROOF_URL; None when proofs start one of their own."""
+    if settings.proof_url is None:
+        return None
+    server = Server.from_url(
+        settings.proof_url.get_secret_value(),
+        setting=f"{PREFIX}PROOF_URL",
+        connect_timeout=settings.connect_timeout_s,
+    )
+    return server.database(settings.maintenance_database)
 
 
 @contextmanager
@@ -86,7 +97,8 @@ def _alone(server: Server) -> Iterator[None]:
         yield
 
 
-def _refuse_production(settings: Settings, server: Server) -> None:
+def refuse_production(settings: Settings, server: Server) -> None:
+    """Raise `ProofImpossible` for production's own server, however its address is written."""
     if settings.database_url is None:
         return
     protected = source(settings)

@@ -19,8 +19,9 @@ from typing import Any
 from kajovo_dr import __version__
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.hashing_writer import HashingWriter
-from kajovo_dr.backups.inspect import Inspection, inspect
+from kajovo_dr.backups.inspect import Inspection, inspect_written
 from kajovo_dr.backups.manifest import ROLES_SUFFIX, Kind, Manifest
+from kajovo_dr.backups.sql_scan import SqlScan
 from kajovo_dr.backups.store import Incoming, Store, open_store, sidecar
 from kajovo_dr.errors import (
     BackupError,
@@ -109,8 +110,9 @@ def take(
         _snapshot(settings, server, client, progress) as snapshot,
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
+        scan = SqlScan()
         with _fingerprint(settings, snapshot, progress) as source:
-            written = _dump(settings, transport, server, snapshot, incoming, usual, progress)
+            written = _dump(settings, transport, server, snapshot, incoming, usual, scan, progress)
         written |= {
             **source,
             "roles_sha256": _roles(transport, server, incoming),
@@ -119,13 +121,13 @@ def take(
             "shrink_accepted": accept_shrink,
         }
         manifest = _manifest(server, kind, snapshot, incoming, written)
-        found = inspect(
+        progress("inspect", 0, None)
+        found = inspect_written(
             incoming.dump_file,
-            kind,
-            manifest=manifest,
+            manifest,
+            scan,
             transport=transport,
             timeout=settings.dump_timeout_s,
-            progress=progress,
         )
         verdicts = _judge(settings, manifest, found, usual)
         if any(verdict.problem for verdict in verdicts):
@@ -196,9 +198,13 @@ def _dump(
     snapshot: _Snapshot,
     incoming: Incoming,
     usual: catalog.Usual,
+    scan: SqlScan,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write the dump file; what the manifest says of it, the sha256 taken from the stream."""
+    """Write the dump file; what the manifest says of it, the sha256 taken from the stream.
+
+    scan reads a plain dump on its way.
+    """
     arguments = client_tools.dump_arguments(
         custom=settings.backup_format == "custom",
         zstd_level=settings.zstd_level,
@@ -208,7 +214,8 @@ def _dump(
     expected = int(usual.size_bytes) if usual.size_bytes else None
     progress("dump", 0, expected)
     begun = time.monotonic()
-    with HashingWriter(incoming.dump_file) as writer:
+    also = scan.feed if settings.backup_format == "plain" else None
+    with HashingWriter(incoming.dump_file, also) as writer:
 
         def sink(chunk: bytes) -> None:
             writer.write(chunk)

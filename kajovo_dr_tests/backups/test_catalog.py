@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -70,7 +71,7 @@ def test_a_name_that_is_none_of_ours_is_missing_wherever_it_points(store: Store,
 
 def test_a_symbolic_link_is_no_backup(store: Store, backup: Backup, tmp_path: Path) -> None:
     outside = tmp_path / backup.name
-    backup.path.rename(outside)
+    shutil.move(backup.path, outside)
     backup.path.symlink_to(outside)
     assert catalog.entries(store) == []
     with pytest.raises(BackupMissing):

@@ -62,7 +62,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_it_measures_every_row_and_leaves_nothing_behind(room: Path) -> None:
     output = room / "docs" / "page.md"
-    words = ["--gigabytes", "0.01", "--runs", "1", "--output", str(output)]
+    words = ["--gigabytes", "0.001", "--runs", "1", "--output", str(output)]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     page = output.read_text(encoding="utf-8")

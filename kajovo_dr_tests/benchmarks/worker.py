@@ -19,6 +19,7 @@ from kajovo_dr.backups import take as taking
 from kajovo_dr.backups.inspect import inspect
 from kajovo_dr.backups.load import load
 from kajovo_dr.backups.prove import prove, require_proven
+from kajovo_dr.backups.sql_scan import SqlScan
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import restore_target, source
@@ -52,7 +53,9 @@ def _dump(settings: Settings, _: str) -> Laps:
         taking._snapshot(settings, server, client, silent) as snapshot,
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
-        written = taking._dump(settings, transport, server, snapshot, incoming, usual, silent)
+        written = taking._dump(
+            settings, transport, server, snapshot, incoming, usual, SqlScan(), silent
+        )
         written |= {
             "tables": (),
             "roles_sha256": taking._roles(transport, server, incoming),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -22,6 +22,7 @@ from kajovo_dr.defs.schedules import reprove_schedule
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.backups.stored import put
 from kajovo_dr_tests.defs.conftest import Run, checks_of, failure_of, materialized
 
 PROOF = dg.AssetKey("restore_proof")
@@ -70,7 +71,8 @@ def test_a_backup_and_its_proof_are_one_run_and_move_the_recovery_point(
     metadata = event.asset_materialization.metadata
     assert metadata["backup"].value == backup.name
     assert metadata["snapshot"].value == backup.manifest.created_at.timestamp()
-    assert 0 <= metadata["age_hours"].value < 1  # type: ignore[operator]
+    age = timedelta(seconds=event.timestamp - backup.manifest.created_at.timestamp())
+    assert metadata["age_hours"].value == pytest.approx(age / timedelta(hours=1), abs=0.01)
     shown = instance.get_latest_materialization_event(PROOF)
     assert shown is not None
     assert shown.asset_materialization is not None
@@ -138,6 +140,14 @@ def test_a_day_without_a_backup_has_nothing_to_prove(
     assert f"of {yesterday} in" in told
     assert told.splitlines()[0].endswith("there is nothing to prove")
     assert reload(settings, backup).state == "taken"
+
+
+def test_the_day_of_a_backup_is_that_of_the_hotel_and_not_of_greenwich(
+    settings: Settings, small: Server, instance: dg.DagsterInstance
+) -> None:
+    put(open_store(settings), datetime(2026, 11, 22, 23, 30, tzinfo=UTC), database=small.dbname)
+    assert "there is nothing to prove" in failure_of(prove_day(instance, "2026-11-22"))
+    assert "there is nothing to prove" not in failure_of(prove_day(instance, "2026-11-23"))
 
 
 def test_a_day_whose_only_backup_is_cut_says_so(
@@ -231,6 +241,20 @@ def test_proving_again_names_the_damaged_and_goes_on_to_the_others(
     assert good.name not in told
     assert materialized(result) == ["recovery_point"]
     assert [reload(settings, each).state for each in (good, rotten)] == ["proven", "damaged"]
+
+
+def test_proving_again_in_vain_leaves_the_proof_and_the_recovery_point_as_they_are(
+    settings: Settings,
+    small: Server,
+    proven: Backup,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KAJOVO_DR_PROOF_URL", small.url())
+    result = run("reprove_job")
+    assert "none of 1 backups could be proven" in failure_of(result)
+    assert materialized(result) == []
+    assert reload(settings, proven).proof == proven.proof
 
 
 def test_jobs_that_prove_wait_for_each_other() -> None:

@@ -92,6 +92,17 @@ def test_the_sensor_reports_the_age_of_the_newest_proven_backup(
     assert isinstance(tick(verdict), dg.SkipReason)
 
 
+def test_only_a_proven_backup_of_the_protected_database_counts(store: Store, small: Server) -> None:
+    backup = proven(store, small, 25 * HOUR)
+    now = datetime.now(UTC)
+    put(store, now - HOUR, database=small.dbname)
+    judge(put(store, now - 2 * HOUR, database=small.dbname), "damaged", now)
+    judge(put(store, now - 3 * HOUR, database=small.dbname), "unproven", now)
+    judge(put(store, now - 4 * HOUR, database="jiná"), "proven", now)
+    cursor, evaluation = reported()
+    assert (cursor, evaluation.metadata["backup"].value) == ("fail", backup.name)
+
+
 def test_every_transition_is_reported_once(store: Store, small: Server) -> None:
     cursor, evaluation = reported()
     assert (cursor, evaluation.passed) == ("none", False)
