@@ -10,7 +10,7 @@ import contextlib
 import platform
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,13 +76,17 @@ class Taken:
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """What our session saw: all of it on the snapshot of this id, which pg_dump reads too."""
+    """What our session saw: all of it on the snapshot of this id, which pg_dump reads too.
+
+    known: sequences and schema right before the dump, which no snapshot holds still.
+    """
 
     at: datetime
     id: str
     facts: databases.DatabaseFacts
     roles: list[str]
     session: databases.Connection
+    known: Fingerprint
 
 
 def take(
@@ -111,11 +115,13 @@ def take(
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
         scan = SqlScan()
-        with _fingerprint(settings, snapshot, progress) as source:
-            written = _dump(settings, transport, server, snapshot, incoming, usual, scan, progress)
+        with _beside(settings, transport, server, snapshot, incoming, progress) as reading:
+            written = _dump(
+                settings, transport, server, snapshot, incoming, usual, scan, reading, progress
+            )
         written |= {
-            **source,
-            "roles_sha256": _roles(transport, server, incoming),
+            **reading.found,
+            "identity": databases.identity(mutex, server),
             "client_version": client.text,
             "reason": reason,
             "shrink_accepted": accept_shrink,
@@ -157,38 +163,61 @@ def _snapshot(
                 f"{server.shown} has {tables} tables, {settings.min_tables} are expected"
             )
         roles = databases.roles_needed(connection)
-        yield _Snapshot(snapshot_at, snapshot, facts, roles, connection)
+        known = fingerprint.definitions(connection, settings.migrate_version_table)
+        yield _Snapshot(snapshot_at, snapshot, facts, roles, connection, known)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is being read beside the dump, each by a thread of its own, and what was found."""
+
+    work: tuple[Future[dict[str, Any]], ...]
+    found: dict[str, Any]
+
+    def require_sound(self) -> None:
+        """Raise what has failed by now: without it the dump is worth nothing."""
+        for each in self.work:
+            if each.done():
+                each.result()
 
 
 @contextmanager
-def _fingerprint(
-    settings: Settings, snapshot: _Snapshot, progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Read the fingerprint in the snapshot's own session while the block dumps beside it.
+def _beside(
+    settings: Settings,
+    transport: Transport,
+    server: Server,
+    snapshot: _Snapshot,
+    incoming: Incoming,
+    progress: Progress,
+) -> Iterator[_Reading]:
+    """Read the fingerprint, on the snapshot's session, and the roles while the block dumps.
 
-    Yields what the manifest says of it, which is complete when the block ends. A dump that
-    fails ends the reading.
+    What was found is complete when the block ends. A dump that fails ends the reading.
     """
-    found: dict[str, Any] = {}
-    session = snapshot.session
+    session, limit = snapshot.session, settings.fingerprint_table_s
     begun = time.monotonic()
 
-    def read() -> Fingerprint:
-        found["tables"] = fingerprint.tables(session, table_timeout_s=settings.fingerprint_table_s)
-        return fingerprint.everything_else(session, settings.migrate_version_table)
+    def contents() -> dict[str, Any]:
+        tables = fingerprint.tables(session, table_timeout_s=limit)
+        return {"tables": tables, "fingerprint": fingerprint.contents(session, snapshot.known)}
 
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        reading = beside.submit(read)
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        roles = threads.submit(_roles, transport, server, incoming)
+        reading = _Reading((threads.submit(contents), roles), {})
         try:
-            yield found
-        except BaseException:
+            yield reading
+        except BaseException as failure:
+            if isinstance(failure, DumpFailed):
+                reading.require_sound()  # pg_dump knows only that the snapshot is gone, not why
             with contextlib.suppress(Exception):  # the dump's failure is the one to tell
                 session.cancel_safe()
             raise
         progress("fingerprint", 0, None)
-        rest = reading.result()
+        for each in reading.work:
+            reading.found.update(each.result())
     seconds = round(time.monotonic() - begun, 3)
-    found["fingerprint"] = fingerprint.finished(session, rest, seconds)
+    read = reading.found["fingerprint"]
+    reading.found["fingerprint"] = fingerprint.finished(session, read, seconds)
 
 
 def _dump(
@@ -199,11 +228,12 @@ def _dump(
     incoming: Incoming,
     usual: catalog.Usual,
     scan: SqlScan,
+    reading: _Reading,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write the dump file; what the manifest says of it, the sha256 taken from the stream.
 
-    scan reads a plain dump on its way.
+    scan reads a plain dump on its way. What fails in reading ends the dump, too.
     """
     arguments = client_tools.dump_arguments(
         custom=settings.backup_format == "custom",
@@ -219,6 +249,7 @@ def _dump(
 
         def sink(chunk: bytes) -> None:
             writer.write(chunk)
+            reading.require_sound()
             progress("dump", writer.size, expected)
 
         done = transport.run(
@@ -230,8 +261,8 @@ def _dump(
     return {"sha256": writer.sha256, "size_bytes": writer.size, "seconds": seconds}
 
 
-def _roles(transport: Transport, server: Server, incoming: Incoming) -> str:
-    """Write the file of roles beside the dump file; its sha256."""
+def _roles(transport: Transport, server: Server, incoming: Incoming) -> dict[str, str]:
+    """Write the file of roles beside the dump file; what the manifest says of it."""
     arguments = client_tools.roles_arguments()
     with HashingWriter(sidecar(incoming.dump_file, ROLES_SUFFIX)) as writer:
         done = transport.run(
@@ -239,7 +270,7 @@ def _roles(transport: Transport, server: Server, incoming: Incoming) -> str:
         )
     if done.returncode != 0:
         raise DumpFailed(f"roles of {server.shown}: {done.reason}")
-    return writer.sha256
+    return {"roles_sha256": writer.sha256}
 
 
 def _manifest(

@@ -10,7 +10,6 @@ Belongs here: taking a fingerprint. Not here: the schema's objects (``schema_obj
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -35,6 +34,7 @@ _PINNED = {
     "row_security": "off",
     "xmloption": "content",
     "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
 }
 #: Types whose own hash sees every difference that their text shows. Others count some values as
 #: equal that are not the same (-0 and 0, 1.0 and 1.00, '1 mon' and '30 days', citext), or hash an
@@ -92,7 +92,10 @@ AND n.nspname <> 'information_schema' AND NOT EXISTS (
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
-_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+_EXTENSIONS = """
+SELECT extname, extversion, extnamespace::regnamespace::text FROM pg_extension
+WHERE extname <> 'plpgsql' ORDER BY 1
+"""
 #: Piece by piece, because an object may have terabytes and a value of bytea at most one gigabyte.
 _LARGE_OBJECTS = f"""
 WITH RECURSIVE piece(oid, number, hash, more) AS (
@@ -244,24 +247,37 @@ def tables(
     return tuple(taken)
 
 
-def everything_else(connection: Connection, version_table: str) -> Fingerprint:
-    """Sequences, large objects, schema, extensions and Alembic head, in a pinned transaction."""
-    begun = time.monotonic()
+def definitions(connection: Connection, version_table: str) -> Fingerprint:
+    """What no snapshot holds still: sequences and schema, with extensions and Alembic head.
+
+    Of a source it is read right before the dump begins. The rest is added by `contents`.
+    """
     objects = schema_objects.read(connection)
-    count, hashed = _one(connection, _LARGE_OBJECTS)
+    extensions = connection.execute(_EXTENSIONS.encode()).fetchall()
+    places = {f"extension {name} in schema {schema}": "" for name, _, schema in extensions}
     return Fingerprint(
         sequences=tuple(
             Sequence(schema=schema, name=name, value=value, called=called, until=value)
             for (schema, name), (value, called) in _sequences(connection).items()
         ),
-        large_objects=LargeObjects(count=count, hash=hashed),
-        materialized_views=_materialized_views(connection),
+        large_objects=LargeObjects(count=0, hash="0"),
+        materialized_views={},
         schema_sha256=objects.sha256,
-        objects=objects.facts,
+        objects=objects.facts | places,
         wording=objects.wording,
-        extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
+        extensions={name: version for name, version, _ in extensions},
         alembic_head=_alembic_head(connection, version_table),
-        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def contents(connection: Connection, known: Fingerprint) -> Fingerprint:
+    """The fingerprint with large objects and materialized views, in a pinned transaction."""
+    count, hashed = _one(connection, _LARGE_OBJECTS)
+    return known.model_copy(
+        update={
+            "large_objects": LargeObjects(count=count, hash=hashed),
+            "materialized_views": _materialized_views(connection),
+        }
     )
 
 
@@ -403,4 +419,4 @@ def restored(
     with connection.transaction():
         pin(connection)
         found = tables(connection, sampled=sampled, progress=progress)
-        return found, everything_else(connection, version_table)
+        return found, contents(connection, definitions(connection, version_table))

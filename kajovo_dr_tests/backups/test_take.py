@@ -14,9 +14,17 @@ import pytest
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import read_manifest
+from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.take import BadDump, take
-from kajovo_dr.errors import DatabaseEmpty, DumpTooSmall, SizeCollapsed, StoreFull, TargetBusy
+from kajovo_dr.errors import (
+    DatabaseEmpty,
+    DumpTooSmall,
+    ServerError,
+    SizeCollapsed,
+    StoreFull,
+    TargetBusy,
+)
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
@@ -72,6 +80,44 @@ def test_rows_written_after_the_snapshot_are_in_neither_dump_nor_manifest(
     backup = take(settings, small, reason="test", progress=write_meanwhile).backup
     assert backup.manifest.counts["public", "hosté"] == 50
     assert "Pozdní Příchozí" not in backup.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("moved", ["while the dump begins", "while it runs"])
+def test_a_sequence_that_moves_during_the_dump_is_no_damage(
+    each_format: Settings, small: Server, moved: str
+) -> None:
+    def book(phase: str, done: int, total: int | None) -> None:
+        if phase == "dump" and (done == 0) == (moved == "while the dump begins"):
+            with databases.connect(small) as session:
+                session.execute("SELECT nextval('hosté_id_seq')")
+
+    backup = take(each_format, small, reason="test", progress=book).backup
+    assert backup.manifest.fingerprint
+    [sequence] = backup.manifest.fingerprint.sequences
+    assert sequence.value == 50  # read before pg_dump began
+    assert sequence.until > 50
+    assert prove(each_format, backup).state == "proven"
+
+
+def test_why_the_fingerprint_failed_is_told_and_not_that_the_snapshot_is_gone(
+    each_format: Settings, small: Server
+) -> None:
+    with databases.connect(small) as session:
+        session.execute(
+            "CREATE ROLE vlastník LOGIN PASSWORD 'x';"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO vlastník;"
+            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO vlastník;"
+            # pg_dump only writes that it is to be refreshed
+            "CREATE MATERIALIZED VIEW souhrn AS SELECT count(*) FROM hosté"
+        )
+    weak = Server({**small.params, "user": "vlastník", "password": "x"})
+    try:
+        with pytest.raises(ServerError, match="materialized view souhrn"):
+            take(each_format, weak, reason="test")
+        assert published(each_format) == []
+    finally:
+        with databases.connect(small) as session:
+            session.execute("DROP OWNED BY vlastník; DROP ROLE vlastník")
 
 
 def test_files_are_private_and_hold_no_password(backup: Backup, small: Server) -> None:

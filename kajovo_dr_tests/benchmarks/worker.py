@@ -12,11 +12,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups import take as taking
-from kajovo_dr.backups.inspect import inspect
+from kajovo_dr.backups.inspect import inspect_written
 from kajovo_dr.backups.load import load
 from kajovo_dr.backups.prove import prove, require_proven
 from kajovo_dr.backups.sql_scan import SqlScan
@@ -53,12 +54,15 @@ def _dump(settings: Settings, _: str) -> Laps:
         taking._snapshot(settings, server, client, silent) as snapshot,
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
-        written = taking._dump(
-            settings, transport, server, snapshot, incoming, usual, SqlScan(), silent
-        )
+        scan, none = SqlScan(), taking._Reading((), {})
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            roles = beside.submit(taking._roles, transport, server, incoming)
+            written = taking._dump(
+                settings, transport, server, snapshot, incoming, usual, scan, none, silent
+            )
         written |= {
             "tables": (),
-            "roles_sha256": taking._roles(transport, server, incoming),
+            **roles.result(),
             "client_version": client.text,
             "reason": "benchmark",
             "shrink_accepted": False,
@@ -67,7 +71,7 @@ def _dump(settings: Settings, _: str) -> Laps:
         path = store.publish(incoming, manifest)
     dumped = time.monotonic()
     limit = settings.dump_timeout_s
-    inspect(path, kind, manifest=manifest, transport=transport, timeout=limit).require(path.name)
+    inspect_written(path, manifest, scan, transport=transport, timeout=limit).require(path.name)
     return {"dump": dumped - begun, "dump + inspection": time.monotonic() - begun}
 
 

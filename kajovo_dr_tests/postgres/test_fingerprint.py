@@ -27,6 +27,7 @@ CONTRARY = {
     "row_security": "on",
     "xmloption": "document",
     "quote_all_identifiers": "on",
+    "standard_conforming_strings": "off",
 }
 
 
@@ -38,6 +39,10 @@ class Case:
     rows: tuple[str, ...]
     change: str
     where: str = "t"
+
+
+def everything(session: Connection) -> fingerprint.Fingerprint:
+    return fingerprint.contents(session, fingerprint.definitions(session, "v"))
 
 
 def of_type(type_: str, before: str, after: str, *, create: str = "") -> Case:
@@ -313,7 +318,7 @@ def test_every_byte_of_a_large_object_counts_beyond_its_first_piece_too(
     session: Connection,
 ) -> None:
     def found() -> fingerprint.LargeObjects:
-        return fingerprint.everything_else(session, "v").large_objects
+        return everything(session).large_objects
 
     piece = 8 << 20
     assert found().count == 0
@@ -359,14 +364,14 @@ def test_tables_of_others_are_not_read(session: Connection) -> None:
     )
     fingerprint.pin(session)
     assert [each.name for each in fingerprint.tables(session)] == ["t"]
-    assert fingerprint.everything_else(session, "v").materialized_views == {"public.m": 1}
+    assert everything(session).materialized_views == {"public.m": 1}
 
 
 def test_a_sequence_that_moved_is_recorded_with_its_range(session: Connection) -> None:
     session.execute("CREATE SEQUENCE still; CREATE SEQUENCE begun; CREATE SEQUENCE moved")
     session.execute("SELECT nextval('moved')")
     fingerprint.pin(session)
-    first = fingerprint.everything_else(session, "v")
+    first = fingerprint.definitions(session, "v")
     session.execute("SELECT nextval('public.begun'), nextval('public.moved')")
     ended = fingerprint.finished(session, first, 1.0)
     assert {each.name: (each.value, each.until, each.called) for each in ended.sequences} == {
@@ -382,7 +387,7 @@ def test_alembic_heads_are_read_where_the_setting_says(session: Connection) -> N
         "INSERT INTO \"Jiné\".v VALUES ('b'), ('a'); CREATE TABLE empty (version_num text)"
     )
     heads = [
-        fingerprint.everything_else(session, table).alembic_head
+        fingerprint.definitions(session, table).alembic_head
         for table in ("Jiné.v", "v", "empty")
     ]
     assert heads == ["a, b", None, None]
