@@ -125,6 +125,7 @@ def backup(
             progress=progress,
         )
         proof = prove(complete, taken.backup, progress=progress) if then_prove else None
+        changes = _changes(complete, taken.backup, proof)
     manifest = taken.backup.manifest
     if as_json:
         document = manifest.model_dump(mode="json", by_alias=True)
@@ -139,6 +140,7 @@ def backup(
     if proof is not None:
         if not as_json:
             _show_proof(taken.backup.name, proof)
+        _show_changes(changes)
         require_proven(taken.backup.name, proof)
 
 
@@ -176,7 +178,10 @@ def verify(settings: Settings, backup: str, by_restoring: bool, as_json: bool) -
         _prove_named(settings, backup, as_json=as_json)
         return
     with terminal.progress() as progress:
-        name, found = verify_named(settings, backup, progress=progress)
+        verified = verify_named(settings, backup, progress=progress)
+    name, found = verified.name, verified.found
+    if verified.unrecorded:
+        _warn(verified.unrecorded)
     if as_json:
         findings = [str(finding) for finding in found.findings]
         facts = {"bytes": found.size_bytes, "sha256": found.sha256, "lines": found.lines}
@@ -201,7 +206,8 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
 
     from kajovo_dr.postgres.server import restore_target, source
     from kajovo_dr.recovery.choose import choose
-    from kajovo_dr.recovery.restore import restore as run
+    from kajovo_dr.recovery.read import read_first_right
+    from kajovo_dr.recovery.restore import restore_read
     from kajovo_dr.sandbox.stack import server_of_restores, uses_sandbox
 
     if backup is not None and before is not None:
@@ -211,18 +217,25 @@ def restore(settings: Settings, backup: str, into: str, before: str | None, as_j
     until = _before(before)
     with server_of_restores(settings) as complete, terminal.progress() as progress:
         target = restore_target(complete, into)
-        protected = source(complete).dbname if complete.database_url else None
-        chosen = choose(complete, name=backup or "", before=until, database=protected)
+        protected = source(complete) if complete.database_url else None
+        candidates = choose(complete, name=backup or "", before=until, protected=protected)
         if backup is None:
-            _tell_newer(complete, chosen, until)
-        restored = run(complete, chosen, target, named=backup is not None, progress=progress)
+            _tell_newer(complete, candidates[0], until)
+        was_read = read_first_right(
+            complete, candidates, named=backup is not None, warn=_warn, progress=progress
+        )
+        restored = restore_read(complete, was_read, target, progress=progress)
+    chosen = was_read.backup
+    sampled = chosen.manifest.sampled if chosen.state == "proven" else ()
     if as_json:
-        terminal.show_json(asdict(restored))
+        terminal.show_json({**asdict(restored), "sampled_tables": sampled})
         return
     of = chosen.manifest.database
     terminal.say(f"{terminal.mark(ok=True)} {restored.backup} of {of} is now {target.shown}")
     steps = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in restored.seconds.items())
     terminal.say(f"   {restored.rows} rows in {restored.tables} tables as promised; {steps}")
+    if sampled:
+        terminal.say(f"   its proof compared a sample of the rows of {', '.join(sampled)}")
     if settings.restore_url is None and uses_sandbox(settings):
         terminal.say("   the sandbox's server runs while kajovo-dr up does, at another port")
 
@@ -336,10 +349,12 @@ def _prove_named(settings: Settings, name: str, *, as_json: bool) -> None:
     chosen = catalog.by_name(open_store(settings), name)
     with terminal.progress() as progress:
         proof = prove(settings, chosen, progress=progress)
+    changes = _changes(settings, chosen, proof)
     if as_json:
         terminal.show_json(proof.model_dump(mode="json"))
     else:
         _show_proof(chosen.name, proof)
+    _show_changes(changes)
     require_proven(chosen.name, proof)
 
 
@@ -353,13 +368,34 @@ def _show_proof(name: str, proof: Any) -> None:
     terminal.say(f"{terminal.mark(ok=proof.state == 'proven')} {name} is {proof.state}; {steps}")
 
 
-def _tell_newer(settings: Settings, chosen: Any, until: datetime) -> None:
-    """Say that there is a newer backup than the proven one, which may be worth its risk."""
-    from kajovo_dr.backups import catalog
+def _changes(settings: Settings, proven: Any, proof: Any) -> tuple[Any, ...]:
+    """What changed since the previous proven backup; what is not proven is not compared."""
+    from kajovo_dr.backups.changes import compare_with_previous, earlier_proven
     from kajovo_dr.backups.store import open_store
 
-    database = chosen.manifest.database
-    newest = catalog.usable_before(open_store(settings), until, database)[-1:]
+    if proof is None or proof.state != "proven":
+        return ()
+    earlier = earlier_proven(open_store(settings), proven)
+    return compare_with_previous(settings, proven, earlier)
+
+
+def _show_changes(changes: tuple[Any, ...]) -> None:
+    """Beside the output: the backup is as proven as it can be, it is its source that changed."""
+    for change in changes:
+        _warn(f"{change.check}: {change.what}")
+
+
+def _warn(text: str) -> None:
+    terminal.tell(f"{terminal.mark(ok=False, warning=True)} {text}")
+
+
+def _tell_newer(settings: Settings, chosen: Any, until: datetime) -> None:
+    """Say that there is a newer backup than the proven one, which may be worth its risk."""
+    from kajovo_dr.backups.candidates import identities_like, usable_before
+    from kajovo_dr.backups.store import open_store
+
+    of, store = chosen.manifest, open_store(settings)
+    newest = usable_before(store, until, of.database, identities_like(store, of))[-1:]
     if newest and newest[0].manifest.created_at > chosen.manifest.created_at:
         terminal.tell(f"{newest[0].name} is newer and {newest[0].state}, so {chosen.name} is used")
 
@@ -428,8 +464,18 @@ def _entry_cells(entry: Any, settings: Settings) -> list[str]:
         human_bytes(manifest.size_bytes),
         str(manifest.rows),
         manifest.database,
-        manifest.reason,
+        "; ".join(filter(None, (manifest.reason, *_remarks(entry.backup)))),
     ]
+
+
+def _remarks(backup: Any) -> tuple[str, ...]:
+    """What the state alone does not say: why it is no better, or that a part was not compared."""
+    sampled = len(backup.manifest.sampled) if backup.state == "proven" else 0
+    tables = len(backup.manifest.tables)
+    return (
+        f"{backup.state}: {backup.reason}" if backup.reason else "",
+        f"{sampled} of {tables} tables compared by a sample of their rows" if sampled else "",
+    )
 
 
 def _entry_json(entry: Any) -> dict[str, Any]:
@@ -437,7 +483,12 @@ def _entry_json(entry: Any) -> dict[str, Any]:
         problem = str(entry.problem)
         return {"name": entry.path.name, "ok": False, "state": "damaged", "problem": problem}
     manifest = entry.backup.manifest.model_dump(mode="json", by_alias=True)
-    state = {"ok": entry.backup.state != "damaged", "state": entry.backup.state}
+    state = {
+        "ok": entry.backup.state != "damaged",
+        "state": entry.backup.state,
+        "state_reason": entry.backup.reason,
+        "sampled_tables": entry.backup.manifest.sampled,
+    }
     return {"name": entry.path.name, **state, "path": str(Path(entry.path)), **manifest}
 
 

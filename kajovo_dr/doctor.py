@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg import sql
 from pydantic import SecretStr
 
 from kajovo_dr import terminal
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import identities_of
+from kajovo_dr.backups.recovery_point import recovery_point
 from kajovo_dr.backups.scratch import named_server, refuse_production
-from kajovo_dr.backups.store import open_store
+from kajovo_dr.backups.store import Store, open_store
 from kajovo_dr.errors import (
     DoctorFindings,
     DrError,
@@ -28,7 +31,7 @@ from kajovo_dr.errors import (
     SettingError,
     UrlError,
 )
-from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres import client_tools, databases, disposable, embedded
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery.journal import unfinished
@@ -99,6 +102,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _tools(settings)
     yield from _store(settings)
     yield _asked("server of proofs", lambda: _proofs(settings))
+    yield from _role_of_proofs(settings)
     for record in unfinished(settings.state):
         begun = terminal.local_time(record.started_at, settings.timezone)
         said = f"{record.database} by {record.who}, begun {begun}, has no end in the incident log"
@@ -166,35 +170,39 @@ def _store(settings: Settings) -> Iterator[Finding]:
             reason = entry.backup.proof.reason if entry.backup.proof else ""
             said = f"{entry.backup.name} is damaged: {reason}"
             yield Finding("backup", "warn", said, "take a new one: kajovo-dr backup --prove.")
-    if settings.database_url is not None:
-        with contextlib.suppress(DrError):  # a bad URL is a finding of its own
-            protected = source(settings).dbname
-            sound = [backup for backup in sound if backup.manifest.database == protected]
-    yield _recovery_point(settings, sound)
+    yield from _recovery(settings, store)
 
 
-def _recovery_point(settings: Settings, sound: list[catalog.Backup]) -> Finding:
+def _recovery(settings: Settings, store: Store) -> Iterator[Finding]:
+    try:
+        protected = source(settings)
+    except NotConfigured as missing:
+        yield Finding("recovery point", "warn", f"not judged: {missing}", missing.hint)
+    except DrError:  # a finding of its own
+        pass
+    else:
+        yield _recovery_point(settings, store, protected)
+
+
+def _recovery_point(settings: Settings, store: Store, protected: Server) -> Finding:
     """Counted from the newest proven backup: what nobody has restored may not be restorable."""
     now = datetime.now(UTC)
-    if not sound:
-        verdict = "warn" if settings.database_url is None else "fail"
-        hint = "take one now: kajovo-dr backup --prove."
-        return Finding("recovery point", verdict, "there is no backup", hint)
+    point = recovery_point(settings, store, protected, now)
+    said = point.problem
+    if point.age_s is not None:
+        age = human_duration(point.age_s)
+        said = said or f"{age} old and proven, the limit is {settings.rpo_hours:g} h"
+    ours = catalog.backups(store, protected.dbname, identities_of(settings, store, protected))
+    said = said or ("no backup is proven" if ours else "there is no backup")
+    if point.verdict == "pass":
+        return Finding("recovery point", "ok", said)
     hint = "take one now: kajovo-dr backup --prove."
-    usable = [backup for backup in sound if backup.state != "damaged"]
-    newest = max(usable, key=lambda backup: backup.manifest.created_at, default=None)
+    usable = [backup for backup in ours if backup.state != "damaged" and backup.age_s(now) >= 0]
+    newest = usable[-1] if usable else None
     young = newest is not None and newest.age_s(now) <= settings.rpo_warn_hours * 3600
     if newest is not None and newest.state != "proven" and young:
         hint = f"prove the newest one: kajovo-dr verify {newest.name} --restore."
-    proven = [backup for backup in sound if backup.state == "proven"]
-    if not proven:
-        return Finding("recovery point", "fail", "no backup is proven", hint)
-    age = min(backup.age_s(now) for backup in proven)
-    said = f"{human_duration(age)} old and proven, the limit is {settings.rpo_hours:g} h"
-    if age > settings.rpo_hours * 3600:
-        return Finding("recovery point", "fail", said, hint)
-    late = age > settings.rpo_warn_hours * 3600
-    return Finding("recovery point", "warn" if late else "ok", said, hint if late else "")
+    return Finding("recovery point", "warn" if point.verdict == "warn" else "fail", said, hint)
 
 
 def _database(server: Server, settings: Settings) -> str:
@@ -211,12 +219,51 @@ def _proofs(settings: Settings) -> str:
     """Whether a proof would take its server, without leaving anything there."""
     server = named_server(settings)
     if server is None:
+        _require_extensions(settings, "the embedded server", embedded.extensions(settings.pg_bin))
         return "embedded server, started for each proof"
     said = _answers(server)
     with contextlib.suppress(NotConfigured, UrlError):  # findings of their own
         refuse_production(settings, server)
         _require_as_new(server, source(settings))
+    _require_extensions(settings, server.address, _names(server, "pg_available_extensions", "name"))
     return said
+
+
+def _require_extensions(settings: Settings, where: str, offered: set[str] | None) -> None:
+    if offered is None:
+        return
+    wanted: set[str] = set()
+    with contextlib.suppress(NotConfigured, UrlError, ServerError):  # findings of their own
+        wanted = _names(source(settings), "pg_extension", "extname")
+    if missing := sorted(wanted - offered):
+        raise ProofImpossible(
+            f"{where} lacks extensions that the protected database has: {', '.join(missing)}",
+            hint=f"no backup can be proven there: install them, or name in {PREFIX}PROOF_URL a"
+            " server that has them.",
+        )
+
+
+def _names(server: Server, catalog: str, column: str) -> set[str]:
+    query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(catalog))
+    with databases.connect(server) as session:
+        return {name for (name,) in session.execute(query).fetchall()}
+
+
+def _role_of_proofs(settings: Settings) -> Iterator[Finding]:
+    with contextlib.suppress(DrError):  # a server that does not answer is a finding of its own
+        server = named_server(settings)
+        if server is None:
+            return
+        with databases.connect(server) as session:
+            if disposable.is_superuser(session):
+                return
+        yield Finding(
+            "role of proofs",
+            "warn",
+            f"{server.user} on {server.address} is no superuser: backups whose objects belong to"
+            " other roles stay unproven there",
+            f"give it SUPERUSER, or unset {PREFIX}PROOF_URL for the embedded server.",
+        )
 
 
 def _require_as_new(server: Server, protected: Server) -> None:

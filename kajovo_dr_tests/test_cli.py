@@ -108,6 +108,7 @@ def test_json_is_for_scripts(shell: Shell, small: Server) -> None:
     (listed,) = shell("list", "--json").ok().json()
     assert listed.pop("ok") is True
     assert listed.pop("name") == taken["backup_file"]
+    assert (listed.pop("state_reason"), listed.pop("sampled_tables")) == ("", [])
     assert listed == taken
     verified = shell("verify", taken["path"], "--json").ok().json()
     assert verified["ok"] is True
@@ -282,9 +283,10 @@ def test_a_damaged_backup_is_refused_by_verify_and_restore(
 ) -> None:
     _edited(proven)
     for command in (
+        ["restore", "--into", f"{small.dbname}_d"],
         ["verify", proven.name],
         ["verify", str(proven.path)],
-        ["restore", "--into", f"{small.dbname}_d"],
+        ["restore", proven.name, "--into", f"{small.dbname}_d"],
     ):
         ended = shell(*command)
         assert (ended.code, ended.out) == (41, "")

@@ -8,13 +8,14 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import DIGEST_SUFFIX, MANIFEST_SUFFIX, digest_line
-from kajovo_dr.backups.proof import VERDICTS
+from kajovo_dr.backups.proof import PROOF_SUFFIX, VERDICTS
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
@@ -143,16 +144,16 @@ def test_a_backup_may_be_proven_as_soon_as_it_is_taken(shell: Shell) -> None:
     assert shell("backup", "--prove", "--json").ok().json()["state"] == "proven"
 
 
-def test_a_backup_that_fails_its_proof_at_once_is_published_and_has_the_exit_code(
+def test_a_backup_that_is_not_proven_at_once_is_published_and_has_the_exit_code(
     shell: Shell,
 ) -> None:
     checks = '[{"name": "guests", "sql": "SELECT count(*) FROM hosté", "at_least": 51}]'
     taken = shell("backup", "--prove", "--json", sql_smoke=checks)
-    assert taken.code == 46
-    assert taken.json()["state"] == "damaged"
+    assert taken.code == 47
+    assert taken.json()["state"] == "unproven"
     assert "sql_smoke: guests: 50, at least 51" in taken.err
     (listed,) = shell("list", "--json").ok().json()
-    assert (listed["state"], listed["ok"]) == ("damaged", False)
+    assert (listed["state"], listed["ok"]) == ("unproven", True)
 
 
 # --- restoring
@@ -224,6 +225,94 @@ def test_a_backup_that_a_proof_found_damaged_is_never_restored(
     chosen = shell("restore", "--into", target.dbname)
     assert (chosen.code, chosen.out) == (54, "")
     assert not _exists(target)
+
+
+def _flip(backup: Backup) -> None:
+    content = bytearray(backup.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    backup.path.write_bytes(content)
+
+
+def _proven_again(shell: Shell, small: Server) -> Backup:
+    """A newer proven backup."""
+    return catalog.load(Path(shell("backup", "--prove", "--json").ok().json()["path"]))
+
+
+def test_a_newest_proven_one_whose_bytes_changed_is_skipped_aloud_for_the_one_before(
+    shell: Shell, proven: Backup, small: Server, target: Server
+) -> None:
+    newest = _proven_again(shell, small)
+    _flip(newest)
+    restored = shell("restore", "--into", target.dbname, "--json").ok()
+    assert restored.json()["backup"] == proven.name
+    (line,) = [line for line in restored.err.splitlines() if "skipped" in line]
+    assert line.startswith(f"warn {newest.name} is damaged: sha256: the bytes were changed")
+    assert f"it is skipped, and {proven.name} is restored instead, whose snapshot is " in line
+    assert line.endswith(" older")
+    states = [entry["state"] for entry in shell("list", "--json").ok().json()]
+    assert states == ["proven", "damaged"]
+    assert newest.name + "  damaged" in shell("list").ok().out
+    assert "damaged: sha256: the bytes were changed" in shell("list").ok().out
+
+
+def test_who_names_a_backup_gets_no_other_one(
+    shell: Shell, proven: Backup, small: Server, target: Server
+) -> None:
+    newest = _proven_again(shell, small)
+    _flip(newest)
+    named = shell("restore", newest.name, "--into", target.dbname)
+    assert (named.code, named.out) == (41, "")
+    assert proven.name not in named.err
+    assert not _exists(target)
+    assert catalog.load(newest.path).state == "damaged"
+
+
+def test_a_torn_proof_record_leaves_the_backup_usable(
+    shell: Shell, proven: Backup, target: Server
+) -> None:
+    sidecar(proven.path, PROOF_SUFFIX).write_bytes(b'{"format": 1, "back')
+    (entry,) = shell("list", "--json").ok().json()
+    assert (entry["state"], entry["ok"]) == ("unproven", True)
+    assert entry["state_reason"].startswith(f"{proven.name}.proof.json: ")
+    shell("restore", proven.name, "--into", target.dbname).ok()
+    shell("verify", proven.name, "--restore").ok()
+    assert catalog.load(proven.path).state == "proven"
+
+
+def test_what_a_proof_compared_by_a_sample_is_said_wherever_it_is_used(
+    shell: Shell, backup: Backup, target: Server
+) -> None:
+    tables = [table.model_dump(by_alias=True) for table in backup.manifest.tables]
+    (large,) = [table for table in tables if table["name"] == "hosté"]
+    large["sampled"] = True
+    _rewrite(backup, tables=tables)
+    assert "sample" not in shell("list").ok().out  # nothing was compared yet
+    judge(catalog.load(backup.path), "proven", datetime.now(UTC))
+    assert "by hand" not in shell("list").ok().out
+    assert "; 1 of 3 tables compared by a sample of their rows" in shell("list").ok().out
+    (entry,) = shell("list", "--json").ok().json()
+    assert entry["sampled_tables"] == ["public.hosté"]
+    restored = shell("restore", "--into", target.dbname).ok()
+    assert "   its proof compared a sample of the rows of public.hosté\n" in restored.out
+    again = shell("restore", "--into", f"{target.dbname}_json", "--json").ok()
+    assert again.json()["sampled_tables"] == ["public.hosté"]
+
+
+# --- changes since the previous proof
+
+
+def test_what_befell_the_source_since_the_last_proof_is_told_with_the_next_one(
+    shell: Shell, proven: Backup, small: Server
+) -> None:
+    with databases.connect(small) as session:
+        session.execute('DELETE FROM "Kniha ""přání"""')
+    said = 'warn no_table_shrank: public.Kniha "přání" has 0 rows, 0.0% of 4 in ' + proven.name
+    taken = shell("backup", "--prove", "--json").ok()
+    assert taken.json()["state"] == "proven"
+    assert said in taken.err.splitlines()
+    again = shell("verify", taken.json()["backup_file"], "--restore").ok()
+    assert said in again.err.splitlines()
+    assert "no_table_shrank" not in shell("verify", proven.name, "--restore").ok().err
 
 
 # --- looking

@@ -16,6 +16,7 @@ import pytest
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.scratch import scratch_server
 from kajovo_dr.backups.store import open_store
+from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.client_tools import find_bin
 from kajovo_dr.postgres.embedded import EmbeddedServer
 from kajovo_dr.postgres.server import Server
@@ -135,6 +136,63 @@ def test_a_server_older_than_the_protected_database_is_a_failure(
     finding = found(looked, "server of proofs")
     assert finding["said"].endswith(", the protected database is of PostgreSQL 17")
     assert finding["hint"] == "name a server at least as new in KAJOVO_DR_PROOF_URL."
+
+
+def pretend_extension(server: Server) -> None:
+    """As if the server had brought an extension that no other one knows."""
+    with databases.connect(server) as session:
+        session.execute(
+            "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable,"
+            " extversion) VALUES (99999, 'dálava', 10, 'public'::regnamespace, true, '1.0')"
+        )
+
+
+@pytest.mark.parametrize("url", [True, False])
+def test_a_server_of_proofs_that_lacks_an_extension_is_a_failure_before_any_proof(
+    shell: Shell,
+    proven: Backup,
+    small: Server,
+    scratch: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    url: bool,
+) -> None:
+    if not url:
+        monkeypatch.delenv("KAJOVO_DR_PROOF_URL")
+    assert found(shell("doctor", "--json").ok(), "server of proofs")["verdict"] == "ok"
+    pretend_extension(small)
+    looked = shell("doctor", "--json")
+    assert failed_checks(looked) == ["server of proofs"]
+    finding = found(looked, "server of proofs")
+    where = scratch.address if url else "the embedded server"
+    assert finding["said"] == f"{where} lacks extensions that the protected database has: dálava"
+    assert "KAJOVO_DR_PROOF_URL" in finding["hint"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script cannot be named initdb.exe")
+def test_extensions_of_an_embedded_server_are_no_matter_where_none_can_tell_them(
+    shell: Shell, proven: Backup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAJOVO_DR_PROOF_URL")
+    for tool in ("initdb", "pg_dump", "pg_dumpall", "pg_restore", "psql"):
+        (tmp_path / tool).symlink_to(find_bin(None) / tool)
+    finding = found(shell("doctor", "--json", pg_bin=str(tmp_path)).ok(), "server of proofs")
+    assert finding["verdict"] == "ok"
+
+
+def test_a_role_of_proofs_that_is_no_superuser_is_a_warning(
+    shell: Shell, proven: Backup, scratch: Server
+) -> None:
+    assert "role of proofs" not in shell("doctor").ok().out
+    with databases.connect(scratch) as admin:
+        admin.execute("CREATE ROLE pokorná LOGIN PASSWORD 'x'")
+        try:
+            humble = Server({**scratch.params, "user": "pokorná", "password": "x"})
+            looked = shell("doctor", "--json", proof_url=humble.url()).ok()
+        finally:
+            admin.execute("DROP ROLE pokorná")
+    finding = found(looked, "role of proofs")
+    assert finding["verdict"] == "warn"
+    assert finding["said"].startswith(f"pokorná on {scratch.address} is no superuser")
 
 
 # --- the tools

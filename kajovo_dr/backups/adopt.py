@@ -14,7 +14,7 @@ from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.examine import Examined, examine
 from kajovo_dr.backups.foreign import Skipped, candidates
-from kajovo_dr.backups.proof import Proof, read_proof
+from kajovo_dr.backups.proof import Proof
 from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import Store, open_store
 from kajovo_dr.backups.vouch import publish
@@ -133,7 +133,7 @@ def _take_over(
         proof: Proof | None = prove(settings, backup, progress=progress)
     except (ProofImpossible, TargetBusy) as impossible:
         judged = replace(judged, notes=(*judged.notes, f"not proven: {impossible}"))
-        proof = read_proof(backup.path)
+        proof = catalog.load(backup.path).proof
     return _proven(judged, "adopted as", backup, proof)
 
 

@@ -1,27 +1,32 @@
-"""What the store holds, read from its files alone, and which backup to use.
+"""What the store holds, read from its files alone.
 
 Belongs here: listing, looking up and judging backups cheaply. Not here: reading dump files to
-the end (``inspect``).
+the end (``inspect``), and which of them to use (``candidates``).
 """
 
 from __future__ import annotations
 
+import hashlib
+import platform
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
+from kajovo_dr import __version__
 from kajovo_dr.backups.manifest import (
     DIGEST_SUFFIX,
     MANIFEST_SUFFIX,
     Kind,
     Manifest,
+    read_bound,
     read_digest,
-    read_manifest,
 )
 from kajovo_dr.backups.proof import Proof, State, read_proof, state_of
 from kajovo_dr.backups.store import Store, sidecar
-from kajovo_dr.errors import DrError, ManifestError, NoBackupBefore, NotProven
+from kajovo_dr.errors import DrError, FormatUnknown, ManifestError
 
 #: A collapse is judged against the median of this many previous backups: one odd one is outvoted.
 _COMPARED = 5
@@ -29,12 +34,23 @@ _COMPARED = 5
 
 @dataclass(frozen=True)
 class Backup:
-    """A published backup that its sidecars vouch for; its bytes were not read."""
+    """A published backup that its sidecars vouch for; its bytes were not read.
+
+    reason: why it is damaged or unproven. manifest_sha256: of the bytes that the manifest was read
+    from; without it, of those that are written for it.
+    """
 
     path: Path
     manifest: Manifest
     proof: Proof | None = None
     state: State = "taken"
+    reason: str = ""
+    manifest_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.manifest_sha256:
+            written = hashlib.sha256(self.manifest.to_bytes()).hexdigest()
+            object.__setattr__(self, "manifest_sha256", written)
 
     @property
     def name(self) -> str:
@@ -44,6 +60,21 @@ class Backup:
     def age_s(self, now: datetime | None = None) -> float:
         """Seconds since its snapshot: what would be lost."""
         return ((now or datetime.now(UTC)) - self.manifest.created_at).total_seconds()
+
+    def judged(
+        self, state: Literal["proven", "damaged", "unproven"], at: datetime, **facts: Any
+    ) -> Proof:
+        """A proof record of what was read when this backup was loaded, whatever lies there now."""
+        return Proof(
+            backup_file=self.name,
+            sha256=self.manifest.sha256,
+            manifest_sha256=self.manifest_sha256,
+            proven_at=at,
+            state=state,
+            host=platform.node(),
+            written_by=f"kajovo_dr {__version__}",
+            **facts,
+        )
 
 
 @dataclass(frozen=True)
@@ -57,9 +88,9 @@ class Entry:
 
 def load(path: Path) -> Backup:
     """The backup of a dump file; raises unless manifest, digest and size agree with each other."""
-    manifest = read_manifest(sidecar(path, MANIFEST_SUFFIX))
+    manifest, manifest_sha256 = read_bound(sidecar(path, MANIFEST_SUFFIX))
     digest = read_digest(sidecar(path, DIGEST_SUFFIX))
-    size = path.stat().st_size
+    size = _size(path)
     if manifest.backup_file != path.name:
         raise ManifestError(f"the manifest of {path.name} is that of {manifest.backup_file}")
     if digest != manifest.sha256:
@@ -70,8 +101,19 @@ def load(path: Path) -> Backup:
         raise ManifestError(
             f"{path.name} has {size} bytes, its manifest says {manifest.size_bytes}"
         )
-    proof = read_proof(path)
-    return Backup(path, manifest, proof, state_of(path, manifest, proof))
+    try:
+        proof = read_proof(path)
+    except (ManifestError, FormatUnknown) as unreadable:  # it says nothing of the backup itself
+        return Backup(path, manifest, None, "unproven", str(unreadable), manifest_sha256)
+    state, reason = state_of(manifest, manifest_sha256, proof)
+    return Backup(path, manifest, proof, state, reason, manifest_sha256)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as failure:  # deleted this moment, or the disk has lost it
+        raise ManifestError(f"{path.name} cannot be read: {failure.strerror}") from None
 
 
 def entries(store: Store) -> list[Entry]:
@@ -85,62 +127,29 @@ def entries(store: Store) -> list[Entry]:
     return found
 
 
-def backups(store: Store, database: str | None = None) -> list[Backup]:
-    """The sound backups (of one database), oldest snapshot first."""
+def backups(
+    store: Store, database: str | None = None, identities: Set[str] = frozenset()
+) -> list[Backup]:
+    """The sound backups (of one database), oldest snapshot first.
+
+    identities: leaves out those that are known to be of another database of the same name.
+    """
     sound = [entry.backup for entry in entries(store) if entry.backup is not None]
     chosen = [each for each in sound if database in (None, each.manifest.database)]
+    if identities:
+        chosen = [each for each in chosen if each.manifest.identity in {"", *identities}]
     return sorted(chosen, key=lambda backup: backup.manifest.created_at)
 
 
-def newest_proven(store: Store, database: str | None = None) -> Backup | None:
-    """The recovery point: the last backup that was restored and found equal; None without one."""
-    proven = [backup for backup in backups(store, database) if backup.state == "proven"]
+def newest_proven(store: Store) -> Backup | None:
+    """The last backup that was restored and found equal; None without one."""
+    proven = [backup for backup in backups(store) if backup.state == "proven"]
     return proven[-1] if proven else None
 
 
 def by_name(store: Store, name: str) -> Backup:
     """The backup of a name; raises `BackupMissing`, or what is wrong with it."""
     return load(store.path_of(name))
-
-
-def newest_before(store: Store, moment: datetime, database: str | None = None) -> Backup:
-    """The last proven backup whose snapshot lies before a moment.
-
-    Raises `NoBackupBefore`, or `NotProven` when there are some and none of them is proven.
-    """
-    candidates = usable_before(store, moment, database)
-    if not candidates:
-        of = f" of {database!r}" if database else ""
-        raise NoBackupBefore(f"no valid backup{of} before {moment.isoformat()} in {store.folder}")
-    databases = sorted({backup.manifest.database for backup in candidates})
-    if len(databases) > 1:
-        raise NoBackupBefore(
-            f"{store.folder} has backups of several databases: {', '.join(databases)}",
-            hint="name the backup, or set KAJOVO_DR_DATABASE_URL to the database that is meant.",
-        )
-    proven = [backup for backup in candidates if backup.state == "proven"]
-    if not proven:
-        raise not_proven(candidates[-1])
-    return proven[-1]
-
-
-def usable_before(store: Store, moment: datetime, database: str | None = None) -> list[Backup]:
-    """The backups before a moment that are not known to be damaged, oldest first."""
-    return [
-        backup
-        for backup in backups(store, database)
-        if backup.manifest.created_at < moment and backup.state != "damaged"
-    ]
-
-
-def not_proven(backup: Backup) -> NotProven:
-    """The error for a backup that nobody has restored yet, with both ways on."""
-    reason = f": {backup.proof.reason}" if backup.proof and backup.proof.reason else ""
-    return NotProven(
-        f"{backup.name} is the newest backup and is not proven{reason}",
-        hint=f"prove it: kajovo-dr verify {backup.name} --restore; or restore it unproven by giving"
-        " its name.",
-    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Literal
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import identities_like
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import Manifest
 from kajovo_dr.backups.store import Store
@@ -40,9 +41,10 @@ class Change:
 
 def earlier_proven(store: Store, backup: Backup) -> list[Backup]:
     """The proven backups of the same database before this one, oldest first."""
+    same = identities_like(store, backup.manifest)
     return [
         each
-        for each in catalog.backups(store, backup.manifest.database)
+        for each in catalog.backups(store, backup.manifest.database, same)
         if each.state == "proven" and each.manifest.created_at < backup.manifest.created_at
     ]
 

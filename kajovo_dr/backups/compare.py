@@ -5,17 +5,20 @@ Belongs here: one judgement per kind of content. Not here: reading either side (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from kajovo_dr.backups.manifest import Manifest
 from kajovo_dr.backups.proof import Verdict
+from kajovo_dr.postgres import wording
 from kajovo_dr.postgres.fingerprint import Fingerprint, Sequence, Table
 
 #: Differences that a verdict names; the rest is counted.
 _NAMED = 10
 #: Every new database has it, and no dump drops it.
 _PUBLIC = "schema public"
+#: Names of objects, and of tables as (schema, name).
+_Key = TypeVar("_Key", str, tuple[str, ...])
 
 
 def compare(
@@ -43,34 +46,31 @@ def notes(manifest: Manifest, found: Fingerprint, server_major: int) -> tuple[st
     """What was compared less strictly than the words *equal* say."""
     promised = manifest.fingerprint
     said = []
-    sampled = [".".join(table.key) for table in manifest.tables if table.sampled]
-    if sampled:
+    if sampled := _sampled(manifest.tables):
         said.append(f"content of {_list(sampled)} compared by a sample of its rows")
-    if promised is not None and server_major != manifest.server_major:
-        other = _differing(promised.wording, found.wording)
-        if other:
-            said.append(
-                f"PostgreSQL {manifest.server_major} and {server_major} may spell expressions"
-                f" differently; not judged: {_list(other)}"
-            )
-    if promised is not None:
-        common = promised.extensions.keys() & found.extensions.keys()
-        versions = [
-            f"{name} {found.extensions[name]} instead of {promised.extensions[name]}"
-            for name in sorted(common)
-            if found.extensions[name] != promised.extensions[name]
-        ]
-        if versions:
-            said.append(f"extensions of other versions: {_list(versions)}")
+    if promised is None:
+        return tuple(said)
+    other = _of_one_essence(promised.wording, found.wording)
+    if other and server_major != manifest.server_major:
+        said.append(
+            f"PostgreSQL {manifest.server_major} and {server_major} spell definitions differently;"
+            f" compared by their names, constants and operators alone: {_list(other)}"
+        )
+    versions = [
+        f"{name} {found.extensions[name]} instead of {promised.extensions[name]}"
+        for name in sorted(promised.extensions.keys() & found.extensions.keys())
+        if found.extensions[name] != promised.extensions[name]
+    ]
+    if versions:
+        said.append(f"extensions of other versions: {_list(versions)}")
     return tuple(said)
 
 
 def _rows(promised: tuple[Table, ...], found: tuple[Table, ...]) -> Verdict:
     before, after = _by_place(promised, "rows"), _by_place(found, "rows")
     differing = [
-        f"{place}: {_count(after.get(place))}, promised {_count(before.get(place))}"
-        for place in sorted(before.keys() | after.keys())
-        if before.get(place) != after.get(place)
+        f"{'.'.join(place)}: {_count(after.get(place))}, promised {_count(before.get(place))}"
+        for place in _differing(before, after)
     ]
     rows = sum(table.rows for table in found)
     return _verdict("rows_equal", differing, tables=len(found), rows=rows)
@@ -80,14 +80,19 @@ def _content(
     promised: tuple[Table, ...], found: tuple[Table, ...], before: Fingerprint, after: Fingerprint
 ) -> Verdict:
     was, now = _by_place(promised, "hash"), _by_place(found, "hash")
-    differing = [f"{place}: other content" for place in _differing(was, now)]
+    differing = [f"{'.'.join(place)}: other content" for place in _differing(was, now)]
     if before.large_objects != after.large_objects:
         counts = f"{after.large_objects.count}, promised {before.large_objects.count}"
         differing.append(f"large objects: other content ({counts})")
     if before.alembic_head != after.alembic_head:
         differing.append(f"alembic head: {after.alembic_head}, promised {before.alembic_head}")
-    sampled = sum(table.sampled for table in promised)
-    return _verdict("content_equal", differing, tables=len(found), sampled=sampled)
+    sampled = _sampled(promised)
+    verdict = _verdict("content_equal", differing, tables=len(found), sampled=len(sampled))
+    if not sampled:
+        return verdict
+    said = f"compared by a sample of their rows: {_list(sampled)}"
+    detail = "; ".join(filter(None, (verdict.detail, said)))
+    return verdict.model_copy(update={"detail": detail})
 
 
 def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Verdict:
@@ -98,13 +103,14 @@ def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Ver
     ]
     for name in sorted(before.extensions.keys() - after.extensions.keys()):
         differing.append(f"extension {name}: missing")
-    if same_major:
-        shown = {line.partition(":")[0] for line in differing}
-        differing += [
-            f"{name}: other definition"
-            for name in sorted(_differing(before.wording, after.wording))
-            if name not in shown and name in before.objects
-        ]
+    judged = wording.ordered if same_major else wording.essence
+    was, now = _each(judged, before.wording), _each(judged, after.wording)
+    differing += [
+        f"{name}: other definition"
+        for name in _differing(was, now)
+        if before.objects.get(name) == after.objects.get(name)  # else it is named already
+        and (same_major or name != _PUBLIC)  # servers since 15 make it with other rights
+    ]
     return _verdict("schema_equal", differing, objects=len(after.objects))
 
 
@@ -126,19 +132,34 @@ def _sequences(before: tuple[Sequence, ...], after: tuple[Sequence, ...]) -> Ver
     return _verdict("sequences_equal", differing, sequences=len(after))
 
 
-def _by_place(tables: Iterable[Table], field: str) -> dict[str, int]:
+def _by_place(tables: Iterable[Table], field: str) -> dict[tuple[str, ...], int]:
     """A figure of every table by its name; partitions that a restore may refill, by their root.
 
-    Rows and hashes are sums, so those of all partitions add up to those of the whole.
+    Rows and hashes are sums, so those of all partitions add up to those of the whole. Not by dotted
+    names: those of a."b.c" and "a.b".c are the same.
     """
-    found: dict[str, int] = {}
+    found: dict[tuple[str, ...], int] = {}
     for table in tables:
-        place = table.root or ".".join(table.key)
+        place = (table.root,) if table.root else table.key
         found[place] = found.get(place, 0) + int(getattr(table, field) or 0)
     return found
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _sampled(tables: tuple[Table, ...]) -> list[str]:
+    return [".".join(table.key) for table in tables if table.sampled]
+
+
+def _of_one_essence(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Definitions that servers of two major versions may spell so; a verdict names the others."""
+    was, now = _each(wording.essence, before), _each(wording.essence, after)
+    return [name for name in _differing(before, after) if was.get(name) == now.get(name)]
+
+
+def _each(of: Callable[[str], str], wordings: Mapping[str, str]) -> dict[str, str]:
+    return {name: of(value) for name, value in wordings.items()}
+
+
+def _differing(before: Mapping[_Key, Any], after: Mapping[_Key, Any]) -> list[_Key]:
     return sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kajovo_dr.backups.manifest import Kind
 from kajovo_dr.backups.mojibake import Letters
+from kajovo_dr.backups.pg_dump_sql import COPY, UNLIKE_PG_DUMP
 from kajovo_dr.backups.psql_lexer import PsqlLexer
 from kajovo_dr.errors import DumpDamaged
 from kajovo_dr.files import chunks
@@ -22,7 +23,6 @@ from kajovo_dr.progress import Progress
 
 _NAME = rb'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
 _KEPT = (b"ALTER ", b"COPY ", b"CREATE POLICY ", b"GRANT ", b"REVOKE ")
-_COPY = re.compile(rb"COPY (%b\.%b) .*FROM stdin;\n" % (_NAME, _NAME), re.DOTALL)
 _VERSION = re.compile(rb"-- Dumped (from database|by pg_dump) version (\d[\w.]*)")
 #: pg_dump writes both into its first lines.
 _FIRST_LINES = 10
@@ -49,11 +49,15 @@ _DATABASE = re.compile(rb"(?m)^; +dbname: (.+)$")
 
 @dataclass
 class DumpFacts:
-    """A reader of SQL text, fed in chunks. inserts: rows are statements, so nobody counted them."""
+    """A reader of SQL text, fed in chunks. inserts: rows are statements, so nobody counted them.
+
+    refused: what no dump of pg_dump has, and where; an archive may have it as well.
+    """
 
     server_version: str = ""
     client_version: str = ""
     inserts: bool = False
+    refused: tuple[str, str] | None = None
     roles: set[str] = field(default_factory=set)
     letters: Letters = field(default_factory=Letters)
     _lexer: PsqlLexer = field(default_factory=PsqlLexer)
@@ -107,7 +111,8 @@ class DumpFacts:
             self._statement = b""
             self._kept = line.startswith(_KEPT)
             self.inserts |= line.startswith(b"INSERT INTO ")
-        self._lexer.read(line, copy=self._kept)
+        if told := self._lexer.read(line, copy=self._kept):
+            self._refuse(told)
         if self._kept:
             self._statement += line
             if self._lexer.fresh:
@@ -119,10 +124,15 @@ class DumpFacts:
         else:
             self.server_version = version
 
+    def _refuse(self, what: str) -> None:
+        self.refused = self.refused or (what, f"line {self._line}")
+
     def _take_statement(self, text: bytes) -> None:
-        if copy := _COPY.fullmatch(text):
-            self._table = copy[1].decode("utf-8", "replace")
+        if copy := COPY.fullmatch(text):
+            self._table = b".".join(copy.groups()).decode("utf-8", "replace")
             return
+        if text.startswith(b"COPY "):
+            self._refuse(UNLIKE_PG_DUMP)
         for pattern in _ROLES:
             if named := pattern.match(text):
                 names = re.findall(_NAME, named[1])

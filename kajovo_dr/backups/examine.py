@@ -61,7 +61,9 @@ def examine(
 
 
 def _told_by(facts: DumpFacts, found: Inspection) -> Iterator[Finding]:
-    """What is wrong with a file that psql would restore without a complaint."""
+    """What is wrong with a file that a client tool would restore without a complaint."""
+    if facts.refused:
+        yield Finding("commands", *facts.refused)
     letters = facts.letters
     if letters.throughout:
         by = (

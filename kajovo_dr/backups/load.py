@@ -1,8 +1,8 @@
-"""Loading a dump file into an empty database: what psql or pg_restore is fed, and watched doing.
+"""Loading a dump file into an empty database: psql or pg_restore is run, and watched doing it.
 
 Belongs here: feeding one backup to one client tool, for a restore and for a proof alike. Not here:
-whether the target may be written, and what is checked afterwards (``recovery.restore``,
-``prove``).
+what psql gets of the file (``feed``), whether the target may be written, and what is checked
+afterwards (``recovery.restore``, ``prove``).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
-import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kajovo_dr.backups.beside import Beside
+from kajovo_dr.backups.blame import more_locks
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.feed import TABLESPACE, TIMEOUT_SINCE_17, script
 from kajovo_dr.errors import DumpDamaged, RestoreFailed
 from kajovo_dr.files import chunks
 from kajovo_dr.postgres import client_tools, databases
@@ -27,18 +27,6 @@ from kajovo_dr.process import Completed
 from kajovo_dr.progress import Progress
 from kajovo_dr.settings import Settings
 
-#: pg_dump sets it since version 17; an older server does not know it and would end the restore.
-_TIMEOUT_SINCE_17 = b"\nSET transaction_timeout = 0;\n"
-#: The settings stand at the very beginning of a dump.
-_PREAMBLE = 4096
-#: Lines that pg_dump writes for psql, and of which an older one knows nothing. Ours take their
-#: place.
-_RESTRICT = re.compile(rb"^\\restrict [A-Za-z0-9]+\n", re.MULTILINE)
-_UNRESTRICT = re.compile(rb"^\\unrestrict [A-Za-z0-9]+\s*\Z", re.MULTILINE)
-#: The end of a dump, in which the second of them stands.
-_ENDING = 4096
-#: How the scan and psql read quotes, whatever the target's own settings are.
-_READING = b"SET standard_conforming_strings = on;\nSET client_encoding = 'UTF8';\n"
 #: Seconds between two looks at the growing database.
 _WATCH_S = 1.0
 
@@ -51,19 +39,23 @@ def load(
     *,
     disposable: bool,
     progress: Progress,
+    tablespaces: bool = True,
 ) -> None:
     """Load a backup into an empty database; raises `RestoreFailed` or `DumpDamaged`.
 
     disposable: the caller drops the database when this fails, so that pg_restore may use parallel
     jobs, which know no common transaction; without it a failed load leaves the database empty.
+    tablespaces: False puts everything into the database's own, for a server that lacks the others.
     """
     if backup.manifest.kind == "plain":
-        done = _load_plain(settings, transport, backup, target, progress)
+        done = _load_plain(settings, transport, backup, target, progress, tablespaces)
     else:
         jobs = (settings.restore_jobs or os.cpu_count() or 1) if disposable else 0
-        done = _load_archive(settings, transport, backup, target, jobs, progress)
+        done = _load_archive(settings, transport, backup, target, jobs, progress, tablespaces)
     if done.returncode != 0:
-        raise RestoreFailed(f"{backup.name} into {target.shown}: {done.reason}")
+        raise RestoreFailed(
+            f"{backup.name} into {target.shown}: {done.reason}", hint=more_locks(done.reason)
+        )
 
 
 def require_server(
@@ -86,7 +78,12 @@ def require_server(
 
 
 def _load_plain(
-    settings: Settings, transport: Transport, backup: Backup, target: Server, progress: Progress
+    settings: Settings,
+    transport: Transport,
+    backup: Backup,
+    target: Server,
+    progress: Progress,
+    tablespaces: bool,
 ) -> Completed:
     """Feed psql one transaction, whose COMMIT is sent only after the last byte proved right.
 
@@ -102,10 +99,9 @@ def _load_plain(
         with Beside(digest.update) as hashing:
             for chunk in chunks(backup.path):
                 hashing.put(chunk)
-                fitting = _for_server(chunk, target) if fed == 0 else chunk
                 fed += len(chunk)
                 progress("restore", fed, manifest.size_bytes)
-                yield fitting
+                yield chunk
         if digest.hexdigest() != manifest.sha256:
             raise DumpDamaged(f"{backup.name} changed while it was being restored")
 
@@ -114,41 +110,19 @@ def _load_plain(
         client_tools.psql_arguments(),
         server=target,
         timeout=settings.restore_timeout_s,
-        stdin=_script(content(), restricted=restricted),
+        stdin=script(
+            content(), restricted=restricted, without=tuple(_unwanted(target, tablespaces))
+        ),
     )
 
 
-def _script(content: Iterable[bytes], *, restricted: bool) -> Iterator[bytes]:
-    """The content as one transaction. restricted: a meta-command in it is an error to psql."""
-    key = secrets.token_hex(32).encode()
-    yield b"BEGIN;\n" + _READING
-    if restricted:
-        yield b"\\restrict " + key + b"\n"
-    yield from _without_restriction(content)
-    if restricted:
-        yield b"\n\\unrestrict " + key
-    yield b"\nCOMMIT;\n"
-
-
-def _without_restriction(content: Iterable[bytes]) -> Iterator[bytes]:
-    r"""The content without pg_dump's own ``\restrict`` and ``\unrestrict``, its first and last."""
-    held = b""
-    for number, chunk in enumerate(content):
-        if number == 0:
-            held = _RESTRICT.sub(b"", chunk[:_PREAMBLE], count=1) + chunk[_PREAMBLE:]
-        else:
-            held += chunk
-        yield held[:-_ENDING]
-        held = held[-_ENDING:]
-    yield _UNRESTRICT.sub(b"", held)
-
-
-def _for_server(head: bytes, target: Server) -> bytes:
+def _unwanted(target: Server, tablespaces: bool) -> Iterator[bytes]:
+    """What this server does not know, and what the caller wants ignored."""
     with databases.connect(target) as session:
-        old = session.info.server_version < 170_000
-    if not old:
-        return head
-    return head[:_PREAMBLE].replace(_TIMEOUT_SINCE_17, b"\n", 1) + head[_PREAMBLE:]
+        if session.info.server_version < 170_000:
+            yield TIMEOUT_SINCE_17
+    if not tablespaces:
+        yield TABLESPACE
 
 
 def _load_archive(
@@ -158,6 +132,7 @@ def _load_archive(
     target: Server,
     jobs: int,
     progress: Progress,
+    tablespaces: bool,
 ) -> Completed:
     """Run pg_restore with one job per core (more is slower, measured).
 
@@ -166,12 +141,10 @@ def _load_archive(
     back.
     """
     file = backup.path
-    if jobs:
-        arguments = client_tools.restore_arguments(file, dbname=target.dbname, jobs=jobs)
-        stdin = None
-    else:
-        arguments = client_tools.restore_arguments(None, dbname=target.dbname, jobs=1)
-        stdin = chunks(file)
+    stdin = None if jobs else chunks(file)
+    arguments = client_tools.restore_arguments(
+        file if jobs else None, dbname=target.dbname, jobs=jobs, tablespaces=tablespaces
+    )
     with _watched(backup, target, progress):
         return transport.run(
             "pg_restore",

@@ -6,6 +6,7 @@ Belongs here: the fields, their format number, reading and writing. Not here: th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ FORMAT = 2
 MANIFEST_SUFFIX = ".json"
 DIGEST_SUFFIX = ".sha256"
 ROLES_SUFFIX = ".roles"
+#: In an adopted backup's manifest, for what nobody wrote down.
+UNKNOWN = "unknown"
 Kind = Literal["plain", "custom"]
 #: Dump file suffix by kind.
 SUFFIXES: dict[Kind, str] = {"plain": ".sql", "custom": ".dump"}
@@ -44,7 +47,10 @@ class Manifest(BaseModel):
     host: str = Field(description="machine that took the backup")
 
     kind: Kind
-    server: str = Field(description="host:port of the source")
+    server: str = Field(description="host:port of the source, or unknown")
+    identity: str = Field(
+        "", description="key of the source's server and database; empty: it is not known"
+    )
     server_version: str
     client_version: str
     database_bytes: int = Field(ge=0, description="size of the source on its disk")
@@ -67,9 +73,19 @@ class Manifest(BaseModel):
         return {(table.schema_, table.name): table.rows for table in self.tables}
 
     @property
+    def adopted(self) -> bool:
+        """Whether it is of another tool's making: nobody knows what wrote it, and where."""
+        return self.server == UNKNOWN
+
+    @property
     def rows(self) -> int:
         """Rows of all tables."""
         return sum(table.rows for table in self.tables)
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """The tables of which only a sample of the rows was hashed."""
+        return tuple(".".join(table.key) for table in self.tables if table.sampled)
 
     @property
     def server_major(self) -> int:
@@ -85,7 +101,25 @@ class Manifest(BaseModel):
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; raises `ManifestError`, or `FormatUnknown` when a newer version wrote it."""
-    document = _document(path)
+    return read_bound(path)[0]
+
+
+def read_bound(path: Path) -> tuple[Manifest, str]:
+    """A manifest and the sha256 of the very bytes it was read from: a proof holds for them alone.
+
+    Raises as `read_manifest` does.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError(f"{path.name} is missing") from None
+    except OSError as failure:
+        raise ManifestError(f"{path.name} cannot be read: {failure.strerror}") from None
+    return _parsed(path, content), hashlib.sha256(content).hexdigest()
+
+
+def _parsed(path: Path, content: bytes) -> Manifest:
+    document = _document(path, content)
     number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise FormatUnknown(
@@ -126,13 +160,9 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
 
 
-def _document(path: Path) -> dict[str, object]:
+def _document(path: Path, content: bytes) -> dict[str, object]:
     try:
-        document = json.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        raise ManifestError(f"{path.name} is missing") from None
-    except OSError as failure:
-        raise ManifestError(f"{path.name} cannot be read: {failure.strerror}") from None
+        document = json.loads(content.decode("utf-8"))
     except ValueError as failure:  # not UTF-8 or not JSON
         raise ManifestError(f"{path.name} is not JSON: {failure}") from None
     if not isinstance(document, dict):

@@ -6,13 +6,12 @@ proven (``prove``) and what differs (``compare``). The record is described in ``
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from kajovo_dr.backups.manifest import MANIFEST_SUFFIX, Manifest
+from kajovo_dr.backups.manifest import Manifest
 from kajovo_dr.backups.store import disk_errors, sidecar
 from kajovo_dr.errors import FormatUnknown, ManifestError
 from kajovo_dr.files import replace_atomically
@@ -99,16 +98,14 @@ def read_proof(dump_file: Path) -> Proof | None:
         raise ManifestError(f"{path.name}: {where}: {first['msg'].lower()}") from None
 
 
-def manifest_digest(dump_file: Path) -> str:
-    """The sha256 of the manifest's bytes: a proof holds for them alone."""
-    return hashlib.sha256(sidecar(dump_file, MANIFEST_SUFFIX).read_bytes()).hexdigest()
+def state_of(manifest: Manifest, manifest_sha256: str, proof: Proof | None) -> tuple[State, str]:
+    """The state of a backup whose sidecars agree with each other, and why it is not proven.
 
-
-def state_of(dump_file: Path, manifest: Manifest, proof: Proof | None) -> State:
-    """The state of a backup whose sidecars agree with each other."""
+    manifest_sha256: of the manifest's bytes. The reason is empty for what is taken or proven.
+    """
     if proof is None:
-        return "taken"
-    bound = (manifest.backup_file, manifest.sha256, manifest_digest(dump_file))
+        return "taken", ""
+    bound = (manifest.backup_file, manifest.sha256, manifest_sha256)
     if (proof.backup_file, proof.sha256, proof.manifest_sha256) != bound:
-        return "unproven"
-    return proof.state
+        return "unproven", "its proof is of another dump file or manifest"
+    return proof.state, proof.reason

@@ -6,20 +6,18 @@ Belongs here: the order of a proof, and what its outcome says of the backup. Not
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg import Error as PsycopgError
-
-from kajovo_dr import __version__
+from kajovo_dr.backups import blame
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.compare import compare, notes
-from kajovo_dr.backups.inspect import verify
+from kajovo_dr.backups.damage import disk_may_fail
+from kajovo_dr.backups.inspect import Inspection, verify
 from kajovo_dr.backups.load import load, require_server
-from kajovo_dr.backups.proof import VERDICTS, Proof, Verdict, manifest_digest, write_proof
+from kajovo_dr.backups.proof import VERDICTS, Proof, Verdict, write_proof
 from kajovo_dr.backups.scratch import require_space, room, scratch_server
+from kajovo_dr.backups.sql_smoke import ask
 from kajovo_dr.errors import (
     BackupMissing,
     DrError,
@@ -29,38 +27,38 @@ from kajovo_dr.errors import (
     RestoreFailed,
     TargetBusy,
 )
-from kajovo_dr.postgres import client_tools, databases, fingerprint
+from kajovo_dr.postgres import client_tools, databases, disposable, fingerprint
 from kajovo_dr.postgres.server import Server
+from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.progress import Progress, silent
-from kajovo_dr.settings import Settings, SqlCheck
+from kajovo_dr.settings import Settings
 from kajovo_dr.stopwatch import Stopwatch
 
-#: Words by which client tools report that the scratch server, not the dump, was at its end.
-_NOT_ITS_FAULT = (
-    "No space left on device",
-    "could not extend file",
-    "server closed the connection",
-    "terminating connection",
-    "out of memory",
-    "out of shared memory",
-    "the database system is shutting down",
-)
+#: What a proof finds out by itself; the operator's own queries may be wrong themselves.
+_OWN = VERDICTS[:-1]
+#: What may differ for no other reason than that texts sort and fold by another locale.
+_BY_LOCALE = ("content_equal", "schema_equal")
 
 
 def prove(settings: Settings, backup: Backup, *, progress: Progress = silent) -> Proof:
     """Prove a backup and write the record beside it; the proof's state is proven or damaged, or
-    unproven where nothing of the source is known to compare with.
+    unproven: nothing of the source is known to compare with, another locale may explain what
+    differs, or a query of the operator's own failed.
 
     Raises `ProofImpossible` when the reason lies not in the backup (a record says unproven then),
     and `TargetBusy` while another proof runs (nothing is recorded).
     """
     begun = datetime.now(UTC)
+    if backup.manifest.adopted:
+        # a stranger's functions run as superuser: only on a server that is there for them alone
+        settings = settings.with_overrides(proof_url=None)
     if not backup.path.is_file():
         raise BackupMissing(f"{backup.name} is no longer in {backup.path.parent}")
     try:
         require_space(settings, backup)
-        with scratch_server(settings) as scratch:
+        with scratch_server(settings) as scratch, disk_may_fail(settings.store_dir, backup):
             proof = judge(settings, backup, scratch, progress=progress)
+        _require_restored(proof)
     except TargetBusy:
         raise
     except DrError as failure:
@@ -82,7 +80,7 @@ def judge(
     watch = Stopwatch()
     limit = settings.restore_timeout_s
     with watch.step("verify"):
-        found = verify(backup, transport=transport, timeout=limit, progress=progress)
+        found = _read(backup, transport, limit, progress)
     client = client_tools.version(transport, "pg_restore", scratch).text
     facts: dict[str, Any] = {"seconds": watch.seconds, "client_version": client}
     if not found.ok:
@@ -95,22 +93,26 @@ def judge(
     with room(scratch, backup) as (target, said):
         try:
             with watch.step("restore"):
-                load(settings, transport, backup, target, disposable=True, progress=progress)
-        except (RestoreFailed, DumpDamaged) as failure:
-            # said: what a locale of the source's would have taken another may refuse
-            if said or any(words in str(failure) for words in _NOT_ITS_FAULT):
-                raise
+                load(
+                    settings,
+                    transport,
+                    backup,
+                    target,
+                    disposable=True,
+                    progress=progress,
+                    tablespaces=False,
+                )
+        except DumpDamaged as failure:
             return _damaged(backup, begun, str(failure), facts)
+        except RestoreFailed as failure:
+            return _not_restored(backup, begun, str(failure), said, facts)
         with watch.step("compare"):
             verdicts, more = _compared(settings, backup, target, major, progress)
         with watch.step("sql_smoke"):
-            smoke = _sql_smoke(settings.sql_smoke, target, limit)
+            smoke = ask(settings.sql_smoke, target, limit)
     restored = Verdict(name="restores", passed=True, figures={"seconds": watch.seconds["restore"]})
-    verdicts = (restored, *verdicts, smoke)
-    failed = [verdict for verdict in verdicts if verdict.passed is False]
-    unknown = [verdict for verdict in verdicts if verdict.passed is None]
-    state = "damaged" if failed else "unproven" if unknown else "proven"
-    reason = "; ".join(f"{each.name}: {each.detail}" for each in failed or unknown[:1])
+    verdicts = (restored, *_excused(verdicts, said), smoke)
+    state, reason = _concluded(verdicts)
     return _record(
         backup,
         begun,
@@ -127,10 +129,50 @@ def require_proven(name: str, proof: Proof) -> None:
     if proof.state == "damaged":
         raise ProofFailed(f"{name}: {proof.reason}")
     if proof.state == "unproven":
+        asked = any(each.name not in _OWN and each.passed is False for each in proof.verdicts)
+        mend = "mend the query, or find out what changed, and prove it again"
         raise ProofImpossible(
             f"{name} restores, but cannot be proven: {proof.reason}",
-            hint="it can be restored by its name; take a new backup for one that counts.",
+            hint="it can be restored by its name; "
+            + (f"{mend}." if asked else "take a new backup for one that counts."),
         )
+
+
+def _read(backup: Backup, transport: Transport, timeout: float, progress: Progress) -> Inspection:
+    """Read the file. pg_restore decodes an archive anyway; a script is looked through for commands
+    before psql gets to see it.
+    """
+    deep = backup.manifest.kind == "plain"
+    return verify(backup, transport=transport, timeout=timeout, deep=deep, progress=progress)
+
+
+def _excused(verdicts: tuple[Verdict, ...], said: tuple[str, ...]) -> tuple[Verdict, ...]:
+    """The verdicts, without those that the fallback to another locale (said) may explain."""
+    return tuple(
+        verdict.model_copy(
+            update={"passed": None, "detail": f"{verdict.detail}; {'; '.join(said)}"}
+        )
+        if said and verdict.passed is False and verdict.name in _BY_LOCALE
+        else verdict
+        for verdict in verdicts
+    )
+
+
+def _concluded(verdicts: tuple[Verdict, ...]) -> tuple[str, str]:
+    """State and reason: only what a proof finds by itself makes a backup damaged for ever."""
+    failed = [verdict for verdict in verdicts if verdict.passed is False]
+    own = [verdict for verdict in failed if verdict.name in _OWN]
+    unknown = [verdict for verdict in verdicts if verdict.passed is None]
+    state = "damaged" if own else "unproven" if failed or unknown else "proven"
+    named = failed if own else [*failed, *unknown[:1]]
+    return state, "; ".join(f"{verdict.name}: {verdict.detail}" for verdict in named)
+
+
+def _require_restored(proof: Proof) -> None:
+    """Raise `ProofImpossible` for what another server may still restore."""
+    restores = proof.verdicts[0]
+    if proof.state == "unproven" and restores.passed is False:
+        raise ProofImpossible(proof.reason, hint=blame.next_step(proof.reason))
 
 
 def _compared(
@@ -145,7 +187,11 @@ def _compared(
             version_table=settings.migrate_version_table,
             progress=progress,
         )
-    return compare(manifest, tables, found, major), notes(manifest, found, major)
+        asked = disposable.foreign_servers_asked(session)
+    more = notes(manifest, found, major)
+    if asked:
+        more = (*more, f"restoring asked other systems for rows: {', '.join(asked)}")
+    return compare(manifest, tables, found, major), more
 
 
 def _require_extensions(admin: databases.Connection, backup: Backup) -> None:
@@ -160,66 +206,35 @@ def _require_extensions(admin: databases.Connection, backup: Backup) -> None:
         )
 
 
-def _sql_smoke(checks: tuple[SqlCheck, ...], target: Server, timeout_s: float) -> Verdict:
-    """Ask the operator's queries; each in a transaction of its own that changes nothing."""
-    failed = []
-    with databases.connect(target) as session:
-        session.execute(f"SET statement_timeout = '{max(1, int(timeout_s * 1000))}ms'".encode())
-        session.read_only = True
-        for check in checks:
-            if problem := _asked(check, session):
-                failed.append(f"{check.name}: {problem}")
-    return Verdict(
-        name="sql_smoke",
-        passed=not failed,
-        detail="; ".join(failed),
-        figures={"queries": len(checks), "failed": len(failed)},
-    )
+def _not_restored(
+    backup: Backup, begun: datetime, reason: str, said: tuple[str, ...], facts: dict[str, Any]
+) -> Proof:
+    """The record of a failed restore: damaged, or unproven where another server may take it.
 
-
-def _asked(check: SqlCheck, session: databases.Connection) -> str:
-    """What is wrong with the answer; empty when it is as expected."""
-    try:
-        with session.transaction():
-            row = session.execute(check.sql.encode()).fetchone()
-    except PsycopgError as failure:
-        if session.broken:  # the server's end says nothing of the backup
-            raise
-        return " ".join(str(failure).split())
-    if row is None:
-        return "no row"
-    value = row[0]
-    judged: list[tuple[Any, Callable[[Any], bool], str]] = [
-        (check.expect, lambda limit: value == limit or str(value) == str(limit), "expected"),
-        (check.at_least, lambda limit: value is not None and value >= limit, "at least"),
-        (check.at_most, lambda limit: value is not None and value <= limit, "at most"),
-    ]
-    try:
-        for limit, holds, words in judged:
-            if limit is not None and not holds(limit):
-                return f"{value}, {words} {limit}"
-    except (TypeError, ArithmeticError):  # a numeric NaN refuses to be compared
-        return f"{value!r} is no number"
-    return ""
+    Raises `ProofImpossible` when the scratch server was at its end.
+    """
+    fault = blame.fault(reason)
+    if fault == "server":
+        raise ProofImpossible(reason, hint=blame.next_step(reason))
+    if fault == "dump" and not said:  # what the source's locale would take another may refuse
+        return _damaged(backup, begun, reason, facts)
+    return _failed(backup, begun, "unproven", "; ".join((reason, *said)), facts)
 
 
 def _damaged(backup: Backup, begun: datetime, reason: str, facts: dict[str, Any]) -> Proof:
+    return _failed(backup, begun, "damaged", reason, facts)
+
+
+def _failed(
+    backup: Backup, begun: datetime, state: str, reason: str, facts: dict[str, Any]
+) -> Proof:
     verdicts = [
         Verdict(name=name, passed=None, detail="not judged: it does not restore")
         for name in VERDICTS[1:]
     ]
     restores = Verdict(name="restores", passed=False, detail=reason)
-    return _record(backup, begun, "damaged", reason=reason, verdicts=(restores, *verdicts), **facts)
+    return _record(backup, begun, state, reason=reason, verdicts=(restores, *verdicts), **facts)
 
 
 def _record(backup: Backup, begun: datetime, state: Any, **facts: Any) -> Proof:
-    return Proof(
-        backup_file=backup.name,
-        sha256=backup.manifest.sha256,
-        manifest_sha256=manifest_digest(backup.path),
-        proven_at=begun,
-        state=state,
-        host=platform.node(),
-        written_by=f"kajovo_dr {__version__}",
-        **facts,
-    )
+    return backup.judged(state, begun, **facts)

@@ -2,7 +2,8 @@ r"""What psql reads as SQL, what as text in quotes, and what as a command to its
 
 Belongs here: psql's rules for quotes, comments and ends of statements, as far as they decide
 whether a backslash is a meta-command (``\!`` is a shell) and whether a COPY is one. Not here: what
-a dump looks like and its rows (``sql_scan``).
+a dump looks like and its rows (``sql_scan``), and which statements pg_dump writes
+(``pg_dump_sql``).
 
 Where psql's versions, or settings that we cannot see, could read a text differently, it is
 refused: pg_dump writes none of that. What a hostile function does to the settings while it runs
@@ -13,6 +14,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from kajovo_dr.backups import pg_dump_sql
+from kajovo_dr.backups.pg_dump_sql import BEGIN, COMMIT, LARGE_OBJECTS, UNLIKE_PG_DUMP
 
 _TAG = rb"\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$"
 _TOKEN = re.compile(
@@ -45,21 +49,8 @@ _ROW = re.compile(
     rb"INSERT INTO %b\.%b(?: \([a-z0-9_, ]++\))? VALUES \(%b(?:, %b)*+\);\n"
     % (_PART, _PART, _VALUE, _VALUE)
 )
-UNLIKE_PG_DUMP = "a COPY unlike those of pg_dump: rows and commands could not be told apart"
-#: Statements that run nothing in this session which could change how psql reads.
-_DEFINING = frozenset((b"alter", b"comment", b"copy", b"create", b"grant", b"insert", b"revoke"))
-#: They undo a SET, and pg_dump writes none of them.
-_UNDOING = frozenset((b"abort", b"discard", b"reset", b"rollback"))
-_SET_NAMES = re.compile(rb"\s*set\s+(?:session\s+|local\s+)?names\b")
-_STRINGS = {
-    b"SET standard_conforming_strings = on;\n": False,
-    b"SET standard_conforming_strings = off;\n": True,
-}
-#: Encodings in which no byte of a character looks like a quote or a backslash.
-_SAFE_ENCODING = re.compile(
-    rb"SET client_encoding = '(?:UTF8|SQL_ASCII|MULE_INTERNAL|LATIN\d+|ISO_8859_\d|KOI8[RU]"
-    rb"|WIN125\d|WIN866|WIN874|EUC_\w+)';\n"
-)
+#: In a routine it begins a body, or else it is a name, for whose END psql would wait.
+_BODY = re.compile(rb"BEGIN ATOMIC\b", re.IGNORECASE)
 
 
 @dataclass
@@ -74,9 +65,8 @@ class PsqlLexer:
     _parens: int = 0
     _blocks: int = 0  # BEGIN and CASE of a routine's body: no semicolon in them ends it
     _first: bytes = b""  # first word since a semicolon
-    _creates: bool = False
     _routine: bool = False
-    _acts: bool = False  # a statement that is not _DEFINING has a part in this line
+    _transaction: bool = False  # pg_dump's own, around large objects
     _spoke: bool = False  # there was SQL
     _key: bytes = b""  # of \restrict
     _ended: bool = False  # by \unrestrict
@@ -89,7 +79,12 @@ class PsqlLexer:
     @property
     def fresh(self) -> bool:
         """Whether the next line begins a statement."""
-        return not (self._open or self._first or self._parens or self._blocks)
+        return not (self._open or self._first or self._nested)
+
+    @property
+    def _nested(self) -> bool:
+        """Whether a semicolon ends no statement of psql's."""
+        return bool(self._parens or self._blocks)
 
     @property
     def restricted(self) -> bool:
@@ -104,14 +99,25 @@ class PsqlLexer:
         self._lines += 1
         if self._ended and not line.isspace():
             return r"\unrestrict stands before the end of the file"
-        fresh = self.fresh
-        if fresh and not self._escapes and _ROW.fullmatch(line):
+        if not self.fresh:
+            return self._tokens(line, copy)
+        if not self._escapes and _ROW.fullmatch(line):
             self._spoke = True
             return ""
-        if fresh and (pair := _PAIR.fullmatch(line)):
+        if pair := _PAIR.fullmatch(line):
             return self._pair(pair[1], pair[2])
-        self._acts = bool(self._first) and self._first not in _DEFINING
-        return self._tokens(line, copy) or (self._setting(line, fresh) if self._acts else "")
+        if line in (BEGIN, COMMIT):
+            return self._embrace(line == BEGIN)
+        escapes = pg_dump_sql.escapes(line)
+        told = self._tokens(line, copy)
+        self._escapes = self._escapes if escapes is None else escapes
+        return told
+
+    def _embrace(self, begins: bool) -> str:
+        word = "BEGIN" if begins else "COMMIT"
+        told = f"{word}, which pg_dump does not write" if begins == self._transaction else ""
+        self._transaction = begins
+        return told
 
     def _pair(self, command: bytes, key: bytes) -> str:
         if command == b"unrestrict" and self.restricted and key == self._key:
@@ -126,22 +132,21 @@ class PsqlLexer:
 
     def _tokens(self, line: bytes, copy: bool) -> str:
         at = 0
-        if self._resumable and (refused := self._resumed(line, 0)):
-            return refused
+        told = self._resumed(line, 0) if self._resumable else ""
         while True:
             if self._open:
-                escapes = self._escapes or self._open == _ESCAPING
+                escapes = self._open == _ESCAPING or (self._escapes and self._open == _PLAIN)
                 at = self._close(line, at)
                 if at < 0:
-                    return ""
-                if escapes and (refused := self._resumed(line, at)):
-                    return refused
+                    return told
+                if escapes:
+                    told = told or self._resumed(line, at)
             found = _TOKEN.search(line, at)
             if found is None:
-                return ""
+                return told
             at = found.end()
-            if refused := self._token(line, found, copy):
-                return refused
+            refused = self._token(line, found, copy)
+            told = told or refused
 
     def _resumed(self, line: bytes, at: int) -> str:
         """psql, which reads by lines, and the server disagree where a text goes on after a gap."""
@@ -194,13 +199,14 @@ class PsqlLexer:
             return self._command(line, at)
         if token == b"&'":
             return "a quote right after an ampersand"
+        wordless = not (self._first or self._nested or token == b";")
         if token in _PUNCTUATION:
             self._punctuate(token)
         elif token == _PLAIN:
             self._open = _ESCAPING if self._escapes else _PLAIN
         else:
             self._open = token
-        return ""
+        return "a statement that begins with no word" if wordless else ""
 
     @staticmethod
     def _command(line: bytes, at: int) -> str:
@@ -215,56 +221,56 @@ class PsqlLexer:
             self._parens = max(self._parens - 1, 0)
         else:
             self._first = b""
-            if not (self._parens or self._blocks):
-                self._creates = self._routine = False
+            self._routine &= self._nested
 
     def _word(self, line: bytes, found: re.Match[bytes], copy: bool) -> str:
         word = found[0].lower()
         blurred = found.start() > 0 and line[found.start() - 1] in _BLURRING
-        if b"$" in word:
-            return "an unquoted name with a dollar sign"
+        if told := self._odd(line, found, word, blurred):
+            return told
         if word.endswith(_PLAIN):
-            if blurred or word not in _PREFIXED:
-                return "a quote right after a word"
             escaping = word == b"e'" or (word == b"n'" and self._escapes)
             self._open = _ESCAPING if escaping else _PLAIN
             return ""
+        begins, inside = not self._first, self._nested
+        told = ""
+        if self._routine and not self._parens:
+            told = self._nest(line, found.start(), word, blurred)
+        if not begins:
+            return told
+        self._first = word
+        if inside:
+            return told or pg_dump_sql.refused_inside(word)
+        return self._begin(line, found.start(), word, copy)
+
+    @staticmethod
+    def _odd(line: bytes, found: re.Match[bytes], word: bytes, blurred: bool) -> str:
+        """What psql's versions would read as other tokens."""
+        if b"$" in word:
+            return "an unquoted name with a dollar sign"
+        if word.endswith(_PLAIN) and (blurred or word not in _PREFIXED):
+            return "a quote right after a word"
         if blurred and word == b"e" and line.startswith(b"--", found.end()):
             return "a comment right after a number"  # or a minus of its exponent, and no comment
-        if self._creates or word == b"create":
-            self._nest(word, blurred)
-        if self._first:
-            return ""
-        return self._begin(word, copy)
+        return ""
 
-    def _nest(self, word: bytes, blurred: bool) -> None:
+    def _nest(self, line: bytes, at: int, word: bytes, blurred: bool) -> str:
         """Count blocks as psql does, or deeper: then a COPY is refused that psql would take."""
-        if word == b"create":
-            self._creates = True
-        elif word in (b"function", b"procedure"):
-            self._routine = True
-        elif self._routine and not self._parens:
-            if word == b"begin" or (word == b"case" and self._blocks):
-                self._blocks += 1
-            elif word == b"end" and self._blocks and not blurred:
-                self._blocks -= 1
-
-    def _begin(self, word: bytes, copy: bool) -> str:
-        self._first = word
-        self._acts |= word not in _DEFINING
-        if word == b"copy" and not copy:
-            return UNLIKE_PG_DUMP
-        if word in _UNDOING:
-            return f"{word.decode().upper()}, which pg_dump does not write"
+        if word == b"begin":
+            inner = self._blocks > 0
+            self._blocks += 1
+            if inner or not _BODY.match(line, at):
+                return "an unquoted name begin, after which psql would wait for an END"
+        elif word == b"case" and self._blocks:
+            self._blocks += 1
+        elif word == b"end" and self._blocks and not blurred:
+            self._blocks -= 1
         return ""
 
-    def _setting(self, line: bytes, fresh: bool) -> str:
-        text = line.lower()
-        steers = b"conforming_strings" in text or b"client_encoding" in text
-        if not (steers or _SET_NAMES.match(text)):
-            return ""
-        if fresh and line in _STRINGS:
-            self._escapes = _STRINGS[line]
-        elif not (fresh and _SAFE_ENCODING.fullmatch(line)):
-            return "a setting by which psql would read quotes differently"
-        return ""
+    def _begin(self, line: bytes, at: int, word: bytes, copy: bool) -> str:
+        self._routine = pg_dump_sql.begins_routine(line, at)
+        if self._transaction and not LARGE_OBJECTS.match(line, at):
+            return "a transaction around more than large objects"
+        if word == b"copy":
+            return "" if copy else UNLIKE_PG_DUMP
+        return pg_dump_sql.refused(line, at, word)

@@ -10,32 +10,61 @@ from datetime import datetime
 from typing import Literal
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import identities_of
+from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.store import Store
+from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
+
+#: Clocks of two machines may differ by this much; a snapshot further ahead is of a wrong one.
+_SKEW_S = 300.0
 
 
 @dataclass(frozen=True)
 class RecoveryPoint:
     """What would be lost now. verdict none: there is no proven backup, so all of it.
 
-    backup: its name; age_s: seconds since its snapshot.
+    backup: its name; age_s: seconds since its snapshot. problem: why the verdict is fail whatever
+    the age is.
     """
 
     verdict: Literal["pass", "warn", "fail", "none"]
     backup: str = ""
     snapshot: datetime | None = None
     age_s: float | None = None
+    problem: str = ""
 
 
-def recovery_point(settings: Settings, store: Store, database: str, now: datetime) -> RecoveryPoint:
-    """Judge the age of the newest proven backup of a database at a moment."""
-    newest = catalog.newest_proven(store, database)
-    if newest is None:
-        return RecoveryPoint("none")
-    age_s = newest.age_s(now)
-    verdict: Literal["pass", "warn", "fail"] = "pass"
+def recovery_point(
+    settings: Settings, store: Store, protected: Server, now: datetime
+) -> RecoveryPoint:
+    """Judge the age of the newest proven backup of a database at a moment.
+
+    One from the future does not count: it would look young long after the backups have stopped.
+    """
+    identities = identities_of(settings, store, protected)
+    found = catalog.backups(store, protected.dbname, identities)
+    proven = [backup for backup in found if backup.state == "proven"]
+    ahead = [backup for backup in proven if backup.age_s(now) < -_SKEW_S]
+    problem = _from_the_future(ahead[-1], now) if ahead else ""
+    past = [backup for backup in proven if backup not in ahead]
+    if not past:
+        return RecoveryPoint("fail" if ahead else "none", problem=problem)
+    newest = past[-1]
+    age_s = max(newest.age_s(now), 0.0)
+    verdict = "fail" if ahead else _verdict(settings, age_s)
+    return RecoveryPoint(verdict, newest.name, newest.manifest.created_at, age_s, problem)
+
+
+def _verdict(settings: Settings, age_s: float) -> Literal["pass", "warn", "fail"]:
     if age_s > settings.rpo_hours * 3600:
-        verdict = "fail"
-    elif age_s > settings.rpo_warn_hours * 3600:
-        verdict = "warn"
-    return RecoveryPoint(verdict, newest.name, newest.manifest.created_at, age_s)
+        return "fail"
+    return "warn" if age_s > settings.rpo_warn_hours * 3600 else "pass"
+
+
+def _from_the_future(backup: Backup, now: datetime) -> str:
+    hours = -backup.age_s(now) / 3600
+    return (
+        f"the snapshot of {backup.name} lies {hours:.1f} hours in the future: the clock or its"
+        " manifest is wrong, and it does not count"
+    )

@@ -6,25 +6,31 @@ Belongs here: which ones, in which order, and when to stop. Not here: how one is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.proof import Proof
 from kajovo_dr.backups.store import Store
 from kajovo_dr.errors import DrError, ProofFailed, ProofImpossible
+from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one backup: its proof, or the problem that kept it from being proven."""
+    """What came of one backup: its proof, or the problem that kept it from being proven.
+
+    lost: it was proven and is not any more, because it could not be read.
+    """
 
     backup: Backup
     proof: Proof | None = None
     problem: str = ""
+    lost: bool = False
 
     @property
     def damaged(self) -> bool:
@@ -42,12 +48,14 @@ class Outcome:
         return self.problem or (self.proof.reason if self.proof else "")
 
 
-def due(store: Store, database: str, count: int) -> list[Backup]:
+def due(
+    store: Store, database: str, count: int, identities: Set[str] = frozenset()
+) -> list[Backup]:
     """The backups to prove tonight, at most count: those never proven, the newest first, then those
     proven longest ago. What was tried in vain leaves a place for the latter: a backup that
     cannot be proven here must not keep all others from being read.
     """
-    found = catalog.backups(store, database)[::-1]
+    found = catalog.backups(store, database, identities)[::-1]
     waiting = [each for each in found if each.state == "taken"]
     tried = [each for each in found if each.state == "unproven"]
     proven = sorted((each for each in found if each.state == "proven"), key=_proven_at)
@@ -58,7 +66,7 @@ def due(store: Store, database: str, count: int) -> list[Backup]:
 def reprove(
     settings: Settings,
     store: Store,
-    database: str,
+    protected: Server,
     *,
     prove: Callable[[Backup], Proof],
     clock: Callable[[], float] = time.monotonic,
@@ -68,19 +76,23 @@ def reprove(
     prove: proves one backup and writes its record. clock: seconds.
     """
     end = clock() + settings.reprove_minutes * 60
-    for backup in due(store, database, settings.reprove_count):
+    identities = identities_of(settings, store, protected)
+    for backup in due(store, protected.dbname, settings.reprove_count, identities):
         if clock() >= end:
             return
         yield _attempt(prove, backup)
 
 
 def require_sound(outcomes: list[Outcome]) -> None:
-    """Raise `ProofFailed` naming what is damaged, or `ProofImpossible` when nothing was proven."""
-    damaged = [each for each in outcomes if each.damaged]
-    if damaged:
+    """Raise `ProofFailed` naming what is damaged or cannot be read any more, or `ProofImpossible`
+    when nothing was proven.
+    """
+    bad = [each for each in outcomes if each.damaged or each.lost]
+    if bad:
+        words = "are damaged" if not any(each.lost for each in bad) else "are damaged or unreadable"
         raise ProofFailed(
-            f"{len(damaged)} of {len(outcomes)} backups are damaged: "
-            + "; ".join(f"{each.backup.name}: {each.reason}" for each in damaged)
+            f"{len(bad)} of {len(outcomes)} backups {words}: "
+            + "; ".join(f"{each.backup.name}: {each.reason}" for each in bad)
         )
     if outcomes and not any(each.proven for each in outcomes):
         raise ProofImpossible(
@@ -93,9 +105,20 @@ def _attempt(prove: Callable[[Backup], Proof], backup: Backup) -> Outcome:
     try:
         return Outcome(backup, prove(backup))
     except DrError as problem:
-        return Outcome(backup, problem=str(problem))
+        return Outcome(backup, problem=str(problem), lost=_lost(backup))
     except OSError as failure:  # a disk that cannot read one file may read the next
-        return Outcome(backup, problem=f"{backup.name}: {str(failure.strerror).lower()}")
+        problem_said = f"{backup.name}: {str(failure.strerror).lower()}"
+        return Outcome(backup, problem=problem_said, lost=_lost(backup))
+
+
+def _lost(backup: Backup) -> bool:
+    """Whether the attempt has cost a backup its proof: what is wrong elsewhere leaves it alone."""
+    if backup.state != "proven" or not backup.path.exists():
+        return False
+    try:
+        return catalog.load(backup.path).state != "proven"
+    except DrError:
+        return True
 
 
 def _proven_at(backup: Backup) -> datetime:

@@ -11,11 +11,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg import sql
+from psycopg import errors as pg
 
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.store import disk_errors
 from kajovo_dr.errors import DrError, ProofImpossible, ServerError
-from kajovo_dr.postgres import clusters, databases
+from kajovo_dr.files import private_folder
+from kajovo_dr.postgres import clusters, databases, disposable
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.settings import PREFIX, Settings
@@ -23,6 +25,8 @@ from kajovo_dr.settings import PREFIX, Settings
 #: Names of our databases begin so, and this is their comment: both, before one is dropped.
 _NAME = "kajovo_dr_proof"
 _COMMENT = "kajovo_dr: restored for a proof, may be dropped"
+#: The comment of roles that we made there.
+_ROLE_COMMENT = "kajovo_dr: made for a proof, may be dropped"
 #: A restored database needs about the source's space, and room to build indexes in.
 _SPACE_MARGIN = 1.3
 
@@ -60,15 +64,17 @@ def room(scratch: Server, backup: Backup) -> Iterator[tuple[Server, tuple[str, .
     """An empty database with the backup's locale and roles, dropped at the end; and notes."""
     name = f"{_NAME}_{secrets.token_hex(4)}"
     with databases.connect(scratch) as admin:
-        roles = databases.missing_roles(admin, list(backup.manifest.roles))
+        made: list[str] = []
         try:
             notes = _create(admin, name, backup)
-            _make_roles(admin, roles)
+            for role in databases.missing_roles(admin, list(backup.manifest.roles)):
+                _make_role(admin, role)
+                made.append(role)
             yield scratch.database(name), notes
         finally:
-            databases.drop(admin, name)
-            for role in roles:
-                admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+            disposable.drop(admin, scratch, name)
+            for role in made:
+                disposable.drop_role(admin, role)
 
 
 def require_space(settings: Settings, backup: Backup) -> None:
@@ -76,7 +82,8 @@ def require_space(settings: Settings, backup: Backup) -> None:
     if settings.proof_url is not None:
         return  # another machine's disk, whose end the restore itself reports
     needed = backup.manifest.database_bytes * _SPACE_MARGIN
-    free = shutil.disk_usage(settings.state).free
+    with disk_errors(settings.state.parent):
+        free = shutil.disk_usage(private_folder(settings.state)).free
     if free < needed:
         raise ProofImpossible(
             f"{human_bytes(free)} free in {settings.state}, restoring {backup.name} needs about"
@@ -93,7 +100,9 @@ def _alone(server: Server) -> Iterator[None]:
             " AND shobj_description(oid, 'pg_database') = %s",
             [f"{_NAME}%", _COMMENT],
         ).fetchall():
-            databases.drop(admin, name)
+            disposable.drop(admin, server, name)
+        for role in disposable.marked_roles(admin, _ROLE_COMMENT):
+            disposable.drop_role(admin, role)
         yield
 
 
@@ -133,10 +142,17 @@ def _create(admin: databases.Connection, name: str, backup: Backup) -> tuple[str
         wanted = locale.get("ICU_LOCALE") or locale.get("LC_COLLATE")
         notes = (f"restored with locale C: the scratch server has no {wanted}",)
     databases.comment(admin, name, _COMMENT)
+    disposable.speak_english(admin, name)
     return notes
 
 
-def _make_roles(admin: databases.Connection, roles: list[str]) -> None:
-    """Make the roles that the dump names and this server lacks: without any right or login."""
-    for role in roles:
-        admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+def _make_role(admin: databases.Connection, role: str) -> None:
+    """Make a role that the dump names and this server lacks."""
+    try:
+        disposable.make_role(admin, role, _ROLE_COMMENT)
+    except pg.InsufficientPrivilege:
+        raise ProofImpossible(
+            f"user {admin.info.user!r} may not create the role {role!r}, which the backup needs",
+            hint=f"give the user in {PREFIX}PROOF_URL the attribute SUPERUSER, or unset it for the"
+            " embedded server.",
+        ) from None

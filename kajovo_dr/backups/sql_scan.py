@@ -11,7 +11,8 @@ import codecs
 import re
 from dataclasses import dataclass, field
 
-from kajovo_dr.backups.psql_lexer import UNLIKE_PG_DUMP, PsqlLexer
+from kajovo_dr.backups.pg_dump_sql import COPY, UNLIKE_PG_DUMP
+from kajovo_dr.backups.psql_lexer import PsqlLexer
 
 _HEADER = b"--\n-- PostgreSQL database dump\n--\n"
 _TRAILER = b"-- PostgreSQL database dump complete"
@@ -32,12 +33,10 @@ _FEWEST_LINES = 10
 _ENDS_KEPT = 512
 #: Outside COPY no statement that pg_dump writes has a line of this length (bytes).
 _LONGEST_LINE = 1 << 26
-_NAME = rb'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
-_COLUMNS = rb"(?:\(" + _NAME + rb"(?:, " + _NAME + rb")*\))?"
-#: Nothing more may stand in it: psql must read rows after it, or they would be commands.
-_COPY = re.compile(rb"COPY (%b)\.(%b) %b FROM stdin;\n" % (_NAME, _NAME, _COLUMNS))
 #: In rows every backslash of the data is doubled.
 _COPY_END = b"\n\\."  # and a line end
+#: In the buffer: a line end and a row that is none of these.
+_GOES_ON = b"\nx"
 #: What stands before a table's rows; more with --verbose, and where a partition's rows go into its
 #: root, so that only these words name the table (a partition by hash of an enum).
 _ANNOUNCED = re.compile(
@@ -75,13 +74,15 @@ def packed(head: bytes) -> Finding | None:
 class SqlScan:
     """A reader of pg_dump's SQL text that is fed in chunks and never holds more than a few of them.
 
-    lines: newlines; counts: rows between COPY and its end, by (schema, table).
+    lines: newlines; counts: rows between COPY and its end, by (schema, table). checks_encoding:
+    False for what a server has just encoded, because that is most of the work.
     """
 
+    checks_encoding: bool = True
     lines: int = 0
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     _bytes: int = 0
-    _line: int = 0  # of the last line taken out of the buffer
+    _line: int = 0  # of the last line that was read
     _findings: dict[str, Finding] = field(default_factory=dict)
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=codecs.getincrementaldecoder("utf-8")
@@ -100,14 +101,15 @@ class SqlScan:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self._check_bytes(chunk)
-        self.lines += chunk.count(b"\n")
         self._bytes += len(chunk)
         if len(self._head) < _ENDS_KEPT:
             self._head = (self._head + chunk)[:_ENDS_KEPT]
         self._tail = (self._tail + chunk[-_ENDS_KEPT:])[-_ENDS_KEPT:]
-        self._buffer += chunk
-        while self._take_rows() if self._table else self._take_sql():
-            pass
+        if not self._pass_rows(chunk):
+            self._buffer += chunk
+            while self._take_rows() if self._table else self._take_sql():
+                pass
+        self.lines = self._line
 
     def finish(self) -> list[Finding]:
         """The findings, after the last byte; the cheapest to understand first."""
@@ -152,6 +154,8 @@ class SqlScan:
                 "encoding", "a NUL byte, which no SQL text has", f"byte {self._bytes + zero}"
             )
             return
+        if not self.checks_encoding or (chunk.isascii() and not self._decoder.getstate()[0]):
+            return
         try:
             self._decoder.decode(chunk)
         except UnicodeDecodeError as failure:
@@ -169,6 +173,22 @@ class SqlScan:
         if not self._head.startswith(_HEADER):
             self._note("header", "does not begin as pg_dump's output does", "line 1")
 
+    def _pass_rows(self, chunk: bytes) -> bool:
+        """Count the rows of a chunk that is nothing but rows, without copying it: most are.
+
+        Searching from the end is four times as fast as from the start (CPython 3.11).
+        """
+        if self._table is None or chunk.rfind(_COPY_END) >= 0:
+            return False
+        if self._buffer != _GOES_ON and (self._buffer != b"\n" or chunk.startswith(b"\\")):
+            return False
+        rows = chunk.count(b"\n")
+        self.counts[self._table] += rows
+        self._line += rows
+        if rows or self._buffer != _GOES_ON:
+            self._buffer = _begun(chunk[chunk.rfind(b"\n") + 1 :])
+        return True
+
     def _take_rows(self) -> bool:
         """Count the whole rows in the buffer; True when the COPY ended in it."""
         assert self._table is not None
@@ -182,9 +202,7 @@ class SqlScan:
             self._line += 1
             self._table = None
             return True
-        begun = self._buffer[last + 1 :]
-        # of a row that goes on only matters whether it may become the end mark; rows reach 1 GB
-        self._buffer = b"\n" + (begun if len(begun) <= 2 else b"x")
+        self._buffer = _begun(self._buffer[last + 1 :])
         return False
 
     def _find_end(self) -> int:
@@ -230,7 +248,7 @@ class SqlScan:
                 self._announced, self._statement = None, b""
 
     def _begin_rows(self, announced: re.Match[bytes]) -> None:
-        match = _COPY.fullmatch(self._statement)
+        match = COPY.fullmatch(self._statement)
         if match is None:
             self._note("commands", UNLIKE_PG_DUMP, f"line {self._line}")
             return
@@ -241,6 +259,11 @@ class SqlScan:
 
     def _note(self, rung: str, what: str, where: str = "") -> None:
         self._findings.setdefault(rung, Finding(rung, what, where))
+
+
+def _begun(row: bytes) -> bytes:
+    """Of a row that goes on only matters whether it may become the end mark; rows reach 1 GB."""
+    return b"\n" + row if _COPY_END.startswith(b"\n" + row) else _GOES_ON
 
 
 def _unquoted(identifier: bytes) -> str:

@@ -114,7 +114,8 @@ def take(
         _snapshot(settings, server, client, progress) as snapshot,
         store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
     ):
-        scan = SqlScan()
+        # a server with SQL_ASCII keeps, and sends as UTF-8, whatever it was given
+        scan = SqlScan(checks_encoding=snapshot.facts.locale["ENCODING"] == "SQL_ASCII")
         with _beside(settings, transport, server, snapshot, incoming, progress) as reading:
             written = _dump(
                 settings, transport, server, snapshot, incoming, usual, scan, reading, progress

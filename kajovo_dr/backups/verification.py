@@ -5,9 +5,11 @@ Not here: the reading itself (``inspect``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.damage import disk_may_fail, record_damage
 from kajovo_dr.backups.inspect import Inspection, inspect, kind_of, verify
 from kajovo_dr.backups.manifest import MANIFEST_SUFFIX
 from kajovo_dr.backups.store import open_store, sidecar
@@ -18,14 +20,22 @@ from kajovo_dr.progress import Progress, silent
 from kajovo_dr.settings import Settings
 
 
-def verify_named(
-    settings: Settings, named: str, *, progress: Progress = silent
-) -> tuple[str, Inspection]:
-    """Name and findings of a backup by its name, or of a dump file by its path.
+@dataclass(frozen=True)
+class Verified:
+    """What was found. unrecorded: why the store does not know of the damage; empty when it does."""
+
+    name: str
+    found: Inspection
+    unrecorded: str = ""
+
+
+def verify_named(settings: Settings, named: str, *, progress: Progress = silent) -> Verified:
+    """The findings of a backup by its name, or of a dump file by its path.
 
     A bare name is looked up in the store first. A file without a manifest is judged by its content
-    alone. Raises `BackupMissing`, and
-    `ManifestError` or `FormatUnknown` when the sidecars already tell that it cannot be trusted.
+    alone. A backup of the store whose bytes were changed is recorded as damaged. Raises
+    `BackupMissing`, `FileRefused`, and `ManifestError` or `FormatUnknown` when the sidecars already
+    tell that it cannot be trusted.
     """
     transport = client_tools.transport_for(settings.pg_bin)
     limit = settings.restore_timeout_s
@@ -36,9 +46,11 @@ def verify_named(
         if not _is_file(path):
             raise BackupMissing(f"{missing}, and it is not a file") from None
         if not sidecar(path, MANIFEST_SUFFIX).exists():
-            return path.name, _judged_alone(path, transport, limit, progress)
+            return Verified(path.name, _judged_alone(path, transport, limit, progress))
         backup = catalog.load(path)
-    return backup.name, verify(backup, transport=transport, timeout=limit, progress=progress)
+    with disk_may_fail(settings.store_dir, backup):
+        found = verify(backup, transport=transport, timeout=limit, progress=progress)
+    return Verified(backup.name, found, record_damage(settings.store_dir, backup, found))
 
 
 def _judged_alone(path: Path, transport: Transport, limit: float, progress: Progress) -> Inspection:

@@ -21,6 +21,7 @@ from kajovo_dr.backups.manifest import (
     MANIFEST_SUFFIX,
     ROLES_SUFFIX,
     SUFFIXES,
+    UNKNOWN,
     Manifest,
     digest_line,
 )
@@ -29,8 +30,6 @@ from kajovo_dr.errors import DumpDamaged
 from kajovo_dr.files import chunks, replace_atomically, write_private
 from kajovo_dr.postgres.fingerprint import Table
 from kajovo_dr.progress import Progress
-
-_UNKNOWN = "unknown"
 
 
 def publish(store: Store, known: Examined, progress: Progress) -> catalog.Backup:
@@ -86,13 +85,13 @@ def _manifest(known: Examined, name: str, roles: bytes) -> Manifest:
         compose_file=sidecars.text("compose_file") or None,
         env_file=sidecars.text("env_file") or None,
         database=known.database,
-        user=sidecars.text("user") or next(iter(sorted(facts.roles)), _UNKNOWN),
+        user=sidecars.text("user") or next(iter(sorted(facts.roles)), UNKNOWN),
         backup_file=name,
         sha256=known.found.sha256,
         size_bytes=known.found.size_bytes,
-        host=sidecars.text("host") or _UNKNOWN,
+        host=sidecars.text("host") or UNKNOWN,
         kind=known.candidate.kind,
-        server=_UNKNOWN,
+        server=UNKNOWN,
         server_version=facts.server_version,
         client_version=facts.client_version,
         database_bytes=0,

@@ -26,10 +26,12 @@ class IncidentConfig(dg.Config):
     database: str = Field(description="database to restore into: a new name, or an empty database")
     incident_time: str = Field(
         default="",
-        description="when it happened, like 2026-11-23T03:10:00+01:00: the last backup before it is"
-        " used, and the outage counts from it; empty: now, the moment of the launch",
+        description="when it happened, like 2026-11-23T03:10:00+01:00: the last proven backup"
+        " before it is used, and the outage counts from it; empty: now, the moment of the launch",
     )
-    backup: str = Field(default="", description="name of the backup to use instead")
+    backup: str = Field(
+        default="", description="name of the backup to use instead; one that is not proven, too"
+    )
     note: str = Field(default="", description="what happened")
 
 
@@ -37,7 +39,10 @@ class RestoreForm(dg.Config):
     """The form of a restore without an application."""
 
     database: str = Field(description="database to restore into: a new name, or an empty database")
-    backup: str = Field(default="", description="name of the backup; empty: the newest")
+    backup: str = Field(
+        default="",
+        description="name of the backup; empty: the newest that is proven and reads right",
+    )
 
 
 class DatabaseForm(dg.Config):
@@ -114,7 +119,7 @@ def pre_change_backup_job() -> None:
     tags=_REPROVE_TAGS,
     executor_def=dg.in_process_executor,
     description="Prove a few backups again: first those never proven, then those proven longest"
-    " ago. It fails naming those that are damaged.",
+    " ago. It fails naming those that are damaged or cannot be read any more.",
 )
 def reprove_job() -> None:
     """Bit rot, found before a backup is needed."""
@@ -124,7 +129,8 @@ def reprove_job() -> None:
 restore_job = _recovery_job(
     "restore_job",
     _restore,
-    "Restore a backup into a new database and compare its rows; nothing else is touched.",
+    "Restore a backup into a new database and compare its rows; nothing else is touched. Without"
+    " a name it is the newest proven one, or the one before it when its bytes are no longer right.",
     "restored_database",
 )
 migration_job = _recovery_job(

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.changes import compare_with_previous, earlier_proven
 from kajovo_dr.backups.proof import Proof
@@ -92,8 +93,7 @@ def judged(environment: Environment) -> tuple[str, dg.AssetCheckResult]:
     """
     try:
         settings = environment.settings()
-        database = environment.source().dbname
-        point = point_of(settings, open_store(settings), database, datetime.now(UTC))
+        point = point_of(settings, open_store(settings), environment.source(), datetime.now(UTC))
     except (DrError, OSError) as failure:
         why = failure.described() if isinstance(failure, DrError) else str(failure)
         return "unreadable", proof_checks.rpo_failed(why)
@@ -126,7 +126,7 @@ def proven(context: Context, environment: Environment, backup: Backup) -> Told:
 def moved(environment: Environment, backup: Backup) -> Iterator[dg.AssetMaterialization]:
     """The event of `recovery_point`, unless a newer backup is proven: then it does not move."""
     settings = environment.settings()
-    point = point_of(settings, open_store(settings), environment.source().dbname, datetime.now(UTC))
+    point = point_of(settings, open_store(settings), environment.source(), datetime.now(UTC))
     if point.snapshot is None or point.age_s is None or point.backup != backup.name:
         return
     yield dg.AssetMaterialization(
@@ -146,9 +146,10 @@ def day_of(settings: Settings, backup: Backup) -> str:
 
 
 def _newest_of(environment: Environment, day: str) -> Backup:
-    settings, database = environment.settings(), environment.source().dbname
-    store = open_store(settings)
-    of_day = [each for each in catalog.backups(store, database) if day_of(settings, each) == day]
+    settings, protected = environment.settings(), environment.source()
+    store, database = open_store(settings), protected.dbname
+    ours = catalog.backups(store, database, identities_of(settings, store, protected))
+    of_day = [each for each in ours if day_of(settings, each) == day]
     if not of_day:
         broken = [str(entry.problem) for entry in catalog.entries(store) if entry.problem]
         raise BackupMissing(

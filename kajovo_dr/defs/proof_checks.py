@@ -70,7 +70,7 @@ def change_results(changes: tuple[Change, ...]) -> Iterator[dg.AssetCheckResult]
 def rpo_result(point: RecoveryPoint, objective_hours: float) -> dg.AssetCheckResult:
     """The RPO verdict: late is a warning; too late, or no proven backup at all, an error."""
     if point.snapshot is None or point.age_s is None:
-        return rpo_failed("there is no proven backup")
+        return rpo_failed(point.problem or "there is no proven backup")
     hours = point.age_s / 3600
     return dg.AssetCheckResult(
         passed=point.verdict == "pass",
@@ -78,7 +78,7 @@ def rpo_result(point: RecoveryPoint, objective_hours: float) -> dg.AssetCheckRes
         asset_key=POINT,
         severity=_severity(error=point.verdict != "warn"),
         description=f"the newest proven backup, {point.backup}, is {hours:.1f} hours old;"
-        f" the objective is {objective_hours:g}",
+        f" the objective is {objective_hours:g}" + (f"; {point.problem}" if point.problem else ""),
         metadata={
             "age_hours": round(hours, 3),
             "snapshot": dg.MetadataValue.timestamp(point.snapshot),

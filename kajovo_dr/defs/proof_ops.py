@@ -65,7 +65,7 @@ def reprove_backups(context: dg.OpExecutionContext, environment: Environment) ->
         for outcome in reprove(
             settings,
             open_store(settings),
-            environment.source().dbname,
+            environment.source(),
             prove=lambda backup: prove(settings, backup, progress=progress),
         ):
             outcomes.append(outcome)
@@ -101,7 +101,8 @@ def _evaluations(
 def _tell(context: dg.OpExecutionContext, outcome: Outcome) -> None:
     if outcome.proven:
         context.log.info(f"{outcome.backup.name} is proven")
-    elif outcome.damaged:
-        context.log.error(f"{outcome.backup.name} is damaged: {outcome.reason}")
+    elif outcome.damaged or outcome.lost:
+        what = "damaged" if outcome.damaged else "not proven any more"
+        context.log.error(f"{outcome.backup.name} is {what}: {outcome.reason}")
     else:
         context.log.warning(f"{outcome.backup.name} was not judged: {outcome.reason}")

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from kajovo_dr import moments
+from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.defs import checks
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.errors import NotConfigured, NotReady, SettingError, SmokeFailed
@@ -22,9 +23,10 @@ from kajovo_dr.recovery.choose import choose
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr.recovery.journal import PhaseNote, RecoveryJournal
 from kajovo_dr.recovery.migrate import migrate
+from kajovo_dr.recovery.read import Read, read_first_right
 from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.record import RecoveryRecord, entry_from
-from kajovo_dr.recovery.restore import restore
+from kajovo_dr.recovery.restore import restore_read
 from kajovo_dr.recovery.smoke import smoke
 from kajovo_dr.settings import Settings
 
@@ -37,7 +39,7 @@ class RestoreConfig(dg.Config):
 
     database: str = Field(description="database to restore into: a new name, or an empty database")
     backup: str = Field(
-        default="", description="name of the backup; empty: the last one before the incident"
+        default="", description="name of the backup; empty: the last proven one before the incident"
     )
     incident_time: str = Field(
         default="", description="when it happened, like 2026-11-23T03:10:00+01:00; empty: now"
@@ -75,18 +77,9 @@ def restored_database(
         if config.incident and _journal(context, settings) is None:
             _begin(context, settings, config, target, before)
         with _phase(context, settings, "restore") as note:
-            protected = environment.source().dbname
-            backup = choose(settings, name=config.backup, before=before, database=protected)
-            context.log.info(f"restoring {backup.name} of {backup.manifest.created_at}")
-            if journal := _journal(context, settings):
-                journal.update(backup=backup.name, snapshot_at=backup.manifest.created_at)
-            restored = restore(
-                settings,
-                backup,
-                target,
-                named=bool(config.backup),
-                progress=environment.progress(context),
-            )
+            was_read = _read(context, settings, config, environment, before)
+            backup, progress = was_read.backup, environment.progress(context)
+            restored = restore_read(settings, was_read, target, progress=progress)
             note.detail = f"{restored.rows} rows in {restored.tables} tables from {backup.name}"
     return dg.MaterializeResult(
         metadata={
@@ -225,6 +218,32 @@ def incident_log_entry(
         }
     )
     yield checks.rto_result(entry)
+
+
+def _read(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    config: RestoreConfig,
+    environment: Environment,
+    before: datetime,
+) -> Read:
+    """The named backup, or the newest proven one that reads right; the journal names each."""
+
+    def trying(backup: Backup) -> None:
+        context.log.info(f"restoring {backup.name} of {backup.manifest.created_at}")
+        if journal := _journal(context, settings):
+            journal.update(backup=backup.name, snapshot_at=backup.manifest.created_at)
+
+    protected = environment.source()
+    candidates = choose(settings, name=config.backup, before=before, protected=protected)
+    return read_first_right(
+        settings,
+        candidates,
+        named=bool(config.backup),
+        trying=trying,
+        warn=context.log.warning,
+        progress=environment.progress(context),
+    )
 
 
 def _begin(

@@ -113,20 +113,28 @@ def roles_arguments() -> list[str]:
 
 
 def psql_arguments() -> list[str]:
-    """Arguments of psql: SQL from standard input, stop at the first error (exit code 3)."""
-    return ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+    """Arguments of psql: SQL from standard input, stop at the first error (exit code 3).
+
+    Errors are told with their SQLSTATE, which means the same in the language of any server.
+    """
+    words = ["--no-psqlrc", "--quiet", "--no-password"]
+    return [*words, "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose"]
 
 
-def restore_arguments(file: Path | None, *, dbname: str, jobs: int) -> list[str]:
+def restore_arguments(
+    file: Path | None, *, dbname: str, jobs: int, tablespaces: bool = True
+) -> list[str]:
     """pg_restore of an archive into an empty database, ending at the first error.
 
     file: None reads standard input, which knows neither jobs nor a second look, in one transaction.
+    tablespaces: False puts everything into the database's own.
     The database's name is given as a connection string, because a bare name that contains ``=``
     would be read as one.
     """
     target = make_conninfo(dbname=dbname)
     way = ["--single-transaction"] if file is None else [f"--jobs={jobs}", str(file.absolute())]
-    return [f"--dbname={target}", "--exit-on-error", "--no-password", *way]
+    places = [] if tablespaces else ["--no-tablespaces"]
+    return [f"--dbname={target}", "--exit-on-error", "--no-password", *places, *way]
 
 
 def decode_arguments(file: Path) -> list[str]:

@@ -26,6 +26,7 @@ from kajovo_dr.errors import (
     Unreachable,
     WrongCredentials,
 )
+from kajovo_dr.postgres.ownership import NAMED
 from kajovo_dr.postgres.server import Server
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -170,15 +171,10 @@ def row_counts(connection: Connection) -> dict[tuple[str, str], int]:
 
 def roles_needed(connection: Connection) -> list[str]:
     """Roles that a dump of this database names: owners and holders of privileges."""
-    owners = connection.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND oid IN ("
-        " SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND dbid ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())"
-        # the bootstrap superuser is pinned: what it owns is in no dependency
-        " UNION SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE {_USER_SCHEMAS}) ORDER BY 1"
+    named = connection.execute(
+        f"SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND oid IN ({NAMED}) ORDER BY 1"
     ).fetchall()
-    return [name for (name,) in owners]
+    return [name for (name,) in named]
 
 
 def missing_roles(connection: Connection, roles: list[str]) -> list[str]:

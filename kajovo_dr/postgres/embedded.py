@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kajovo_dr import process
-from kajovo_dr.errors import EmbeddedServerError
+from kajovo_dr.errors import CommandMissing, EmbeddedServerError
 from kajovo_dr.files import replace_atomically, write_private
 from kajovo_dr.ports import free_port, listens
 from kajovo_dr.postgres.client_tools import find_bin
@@ -193,6 +193,8 @@ class EmbeddedServer:
                     "--locale=C",
                     "--data-checksums",
                     "--no-instructions",
+                    # a power cut takes nothing that is worth keeping
+                    *(["--no-sync"] if self.disposable else []),
                 ],
                 env=_clean_environment(),
                 timeout=START_TIMEOUT_S,
@@ -275,6 +277,19 @@ class EmbeddedServer:
             cwd=self.folder,
             run_as=self._user,
         )
+
+
+def extensions(bin_setting: Path | None) -> set[str] | None:
+    """Names of the extensions that an embedded server has, without starting one; None where a
+    distribution packs the tool that knows apart.
+    """
+    words = [str(find_bin(bin_setting, "initdb") / "pg_config"), "--sharedir"]
+    try:
+        told = process.run(words, env=_clean_environment(), timeout=START_TIMEOUT_S)
+    except CommandMissing:
+        return None
+    share = Path(os.fsdecode(told.stdout).strip())
+    return {file.stem for file in share.glob("extension/*.control")}
 
 
 def _clean_environment() -> dict[str, str]:

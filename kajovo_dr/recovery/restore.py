@@ -1,7 +1,7 @@
-"""A backup becomes a database again: verified, loaded, counted, analyzed, or not there at all.
+"""A backup becomes a database again: read, loaded, counted, analyzed, or not there at all.
 
 Belongs here: the order of a restore and what is undone when it fails. Not here: choosing the backup
-(``choose``), migrating (``migrate``).
+(``choose``), reading it (``read``), migrating (``migrate``).
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kajovo_dr.backups.catalog import Backup, not_proven
-from kajovo_dr.backups.inspect import verify
+from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.errors import (
     CountsDiffer,
     DrError,
-    DumpDamaged,
     RolesMissing,
     TargetNotEmpty,
 )
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.server import LONGEST_NAME, Server
 from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery.read import Read, read
 from kajovo_dr.settings import Settings
 from kajovo_dr.stopwatch import Stopwatch
 
@@ -50,26 +49,24 @@ def restore(
     named: bool = False,
     progress: Progress = silent,
 ) -> Restored:
-    """Restore a backup into a database that does not exist yet or is empty.
+    """Read a backup, and restore it as `restore_read` does; raises what either raises."""
+    was_read = read(settings, backup, named=named, progress=progress)
+    return restore_read(settings, was_read, target, progress=progress)
 
-    named: the operator asked for this very backup, which allows one that is not proven; a damaged
-    one is never restored. Raises `NotProven` and `DumpDamaged` before anything is touched,
-    `TargetNotEmpty`, `RolesMissing`, `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A database that
-    this call created is dropped again when it fails; an empty one that was there stays empty,
-    unless its rows differ at the end.
+
+def restore_read(
+    settings: Settings, was_read: Read, target: Server, *, progress: Progress = silent
+) -> Restored:
+    """Restore a backup that was read into a database that does not exist yet or is empty.
+
+    Raises `TargetNotEmpty`, `RolesMissing`, `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A
+    database that this call created is dropped again when it fails; an empty one that was there
+    stays empty, unless its rows differ at the end.
     """
-    _require_state(backup, named=named)
+    backup = was_read.backup
     transport = client_tools.transport_for(settings.pg_bin)
     watch = Stopwatch()
-    with watch.step("verify"):
-        found = verify(
-            backup,
-            transport=transport,
-            timeout=settings.restore_timeout_s,
-            deep=backup.state != "proven",  # the proof has decoded these very bytes
-            progress=progress,
-        )
-        found.require(backup.name)
+    watch.seconds["verify"] = was_read.seconds
     with databases.mutex(target, settings.maintenance_database) as admin:
         databases.refuse_reserved(admin, target.dbname)
         require_server(admin, backup, transport, target)
@@ -93,18 +90,6 @@ def restore(
     return Restored(
         backup.name, target.dbname, len(manifest.tables), manifest.rows, dict(watch.seconds)
     )
-
-
-def _require_state(backup: Backup, *, named: bool) -> None:
-    if backup.state == "damaged":
-        reason = backup.proof.reason if backup.proof else "its proof failed"
-        raise DumpDamaged(
-            f"{backup.name} is damaged: {reason}",
-            hint="choose another one: kajovo-dr list. When the proof itself is in doubt, prove it "
-            f"again: kajovo-dr verify {backup.name} --restore.",
-        )
-    if backup.state != "proven" and not named:
-        raise not_proven(backup)
 
 
 def _require_roles(admin: databases.Connection, backup: Backup, target: Server) -> None:
@@ -191,7 +176,7 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
     roots = {table.key: table.root for table in backup.manifest.tables}
     promised, found = _by_place(backup.manifest.counts, roots), _by_place(restored, roots)
     differing = [
-        f"{place}: {found.get(place)} rows, promised {promised.get(place)}"
+        f"{'.'.join(place)}: {found.get(place)} rows, promised {promised.get(place)}"
         for place in sorted(promised.keys() | found.keys())
         if found.get(place) != promised.get(place)
     ]
@@ -201,10 +186,12 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
 
 def _by_place(
     counts: Mapping[tuple[str, str], int], roots: Mapping[tuple[str, str], str]
-) -> dict[str, int]:
-    """Rows by table; partitions among which a restore may spread the rows anew, by their root."""
-    found: dict[str, int] = {}
+) -> dict[tuple[str, ...], int]:
+    """Rows by schema and table; partitions among which a restore may spread the rows anew, by the
+    name of their root alone.
+    """
+    found: dict[tuple[str, ...], int] = {}
     for key, rows in counts.items():
-        place = roots.get(key) or ".".join(key)
+        place = (root,) if (root := roots.get(key)) else key
         found[place] = found.get(place, 0) + rows
     return found

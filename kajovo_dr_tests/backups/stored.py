@@ -16,12 +16,15 @@ from kajovo_dr.backups.manifest import (
     digest_line,
     stamp,
 )
-from kajovo_dr.backups.proof import Proof, manifest_digest, write_proof
+from kajovo_dr.backups.proof import Proof, write_proof
 from kajovo_dr.backups.store import Store, sidecar
 from kajovo_dr.postgres.fingerprint import Fingerprint, LargeObjects, Table
+from kajovo_dr.postgres.server import Server
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DATABASE = "kajovo_hotel"
+#: The source that the manifests name; nothing answers there.
+PROTECTED = Server({"dbname": DATABASE, "host": "127.0.0.1", "port": "5432"})
 
 
 def table(name: str, rows: int, **facts: Any) -> Table:
@@ -90,15 +93,6 @@ def judge(
     backup: Backup, state: Literal["proven", "damaged", "unproven"], at: datetime, **facts: Any
 ) -> Proof:
     """Write a proof record as if the backup had been judged at a moment."""
-    proof = Proof(
-        backup_file=backup.name,
-        sha256=backup.manifest.sha256,
-        manifest_sha256=manifest_digest(backup.path),
-        proven_at=at,
-        state=state,
-        host="hotel",
-        written_by="kajovo_dr",
-        **facts,
-    )
+    proof = backup.judged(state, at, **facts)
     write_proof(backup.path, proof)
     return proof

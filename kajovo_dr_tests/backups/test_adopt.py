@@ -98,6 +98,7 @@ def after_rows(count: int) -> Damage:
 
 
 NOTHING = "would restore to nothing: "
+STRANGE = "has what no dump of one database has"
 
 
 DAMAGE: dict[str, tuple[Damage, str, str]] = {
@@ -216,7 +217,8 @@ def test_czech_texts_frames_and_quotes_are_not_taken_for_broken(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--create"], r"has what no dump of one database has: \unrestrict stands before the end"),
+        (["--create"], f"{STRANGE}: CREATE DATABASE, which only pg_dump --create writes (line "),
+        (["--create", "--clean"], f"{STRANGE}: DROP DATABASE, which only pg_dump --create writes"),
         (["--inserts"], "its rows are INSERT statements"),
         (["--schema-only"], "has no table's rows, only definitions"),
     ],
@@ -229,14 +231,42 @@ def test_a_dump_of_other_arguments_is_not_adopted(
 
 
 def test_a_dump_that_connects_elsewhere_is_not_adopted(
-    look: Callable[[bytes], Judged], small: Server
+    look: Callable[[bytes], Judged], plain: bytes
 ) -> None:
-    lines = pg_dump(small, "--create").splitlines(keepends=True)
-    older = b"".join(line for line in lines if not line.startswith((b"\\restrict", b"\\unrestr")))
-    judged = look(older)  # as pg_dump 16.4 writes it
-    words = r"has what no dump of one database has: \connect is a command to psql, not SQL (line "
+    judged = look(plain.replace(b"\nCREATE TABLE", b"\n\\connect jinam\n\nCREATE TABLE", 1))
+    words = rf"{STRANGE}: \connect is a command to psql, not SQL (line "
     assert (judged.outcome, judged.worth[: len(words)]) == ("unusable", words)
     assert judged.worth.endswith("; made with --create, or by a stranger")
+
+
+def test_a_dump_that_only_drops_what_it_makes_is_whole(
+    look: Callable[[bytes], Judged], small: Server
+) -> None:
+    assert look(pg_dump(small, "--clean", "--if-exists")).outcome == "whole"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (b"DO $$BEGIN EXECUTE 'CREATE ROLE zlo SUPERUSER'; END$$;", "DO, which pg_dump does not"),
+        (b"CREATE ROLE zlo SUPERUSER;", "CREATE ROLE, which pg_dump does not write"),
+        (b"COPY (SELECT 1) TO PROGRAM 'id';", "a COPY unlike those of pg_dump"),
+        (b"COPY public.x TO PROGRAM 'id'; -- FROM stdin;", "a COPY unlike those of pg_dump"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["plain", "custom"])
+def test_a_statement_of_a_stranger_is_not_adopted(
+    look: Callable[..., Judged], small: Server, kind: str, statement: bytes, words: str
+) -> None:
+    with databases.connect(small) as session:
+        session.execute(f"COMMENT ON TABLE hosté IS '{'x' * 99}'".encode())
+    content = pg_dump(small, f"--format={kind}")
+    comment = f"COMMENT ON TABLE public.\"hosté\" IS '{'x' * 99}';\n".encode()
+    assert comment in content  # an archive's statements are not compressed
+    content = content.replace(comment, statement.ljust(len(comment) - 1) + b"\n")
+    judged = look(content, "cizí.dump" if kind == "custom" else "cizí.sql")
+    assert judged.outcome == "unusable"
+    assert judged.worth.startswith(f"{STRANGE}: {words}")
 
 
 def test_half_an_archive_is_said_to_be_none(look: Callable[..., Judged], small: Server) -> None:

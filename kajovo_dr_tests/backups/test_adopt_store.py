@@ -16,6 +16,7 @@ from kajovo_dr.backups import catalog
 from kajovo_dr.backups.adopt import adopt
 from kajovo_dr.backups.examine import examine
 from kajovo_dr.backups.foreign import candidates
+from kajovo_dr.backups.scratch import scratch_server
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.vouch import publish
 from kajovo_dr.errors import DumpDamaged
@@ -153,14 +154,23 @@ def test_a_dump_whose_proof_is_impossible_is_adopted_and_says_so(
     settings: Settings, folder: Path, plain: bytes
 ) -> None:
     (folder / NAME).write_bytes(plain)
-    nowhere = SecretStr("postgresql://nikdo@127.0.0.1:1/postgres")
-    adoption = adopt(settings.with_overrides(proof_url=nowhere), folder)
+    with scratch_server(settings.with_overrides(proof_url=None)):  # another proof is running
+        adoption = adopt(settings, folder)
     (judged,) = adoption.files
     (backup,) = catalog.backups(open_store(settings))
     assert judged.worth == f"whole, adopted as {backup.name}"
-    assert (judged.restores, judged.state, backup.state) == (None, "unproven", "unproven")
+    assert (judged.restores, judged.state) == (None, "taken")
     assert judged.notes[-1].startswith("not proven: ")
     assert adoption.summary == "0 of 1 restore; 1 whole, not restored yet"
+
+
+def test_a_strangers_dump_is_never_restored_on_the_server_that_the_settings_name(
+    settings: Settings, folder: Path, plain: bytes
+) -> None:
+    (folder / NAME).write_bytes(plain)
+    nowhere = SecretStr("postgresql://nikdo@127.0.0.1:1/postgres")
+    (judged,) = adopt(settings.with_overrides(proof_url=nowhere), folder).files
+    assert judged.restores is True
 
 
 def test_a_file_that_changes_between_reading_and_copying_is_not_adopted(

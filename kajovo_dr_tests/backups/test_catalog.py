@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Literal
 import pytest
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.candidates import proven_before
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.proof import PROOF_SUFFIX
 from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import Store, open_store, sidecar
 from kajovo_dr.backups.take import take
@@ -134,13 +137,13 @@ def test_the_newest_before_a_moment_is_chosen_by_snapshot(
 ) -> None:
     second = proven_now(settings, small)
     store = open_store(settings)
-    assert catalog.newest_before(store, datetime.now(UTC)) == second
-    assert catalog.newest_before(store, second.manifest.created_at) == proven
+    assert proven_before(store, datetime.now(UTC))[0] == second
+    assert proven_before(store, second.manifest.created_at)[0] == proven
     assert catalog.newest_proven(store) == second
     with pytest.raises(NoBackupBefore, match="no valid backup"):
-        catalog.newest_before(store, proven.manifest.created_at)
+        proven_before(store, proven.manifest.created_at)
     with pytest.raises(NoBackupBefore, match="of 'other'"):
-        catalog.newest_before(store, datetime.now(UTC), "other")
+        proven_before(store, datetime.now(UTC), "other")
 
 
 def test_a_cut_newest_backup_is_passed_over(
@@ -148,7 +151,7 @@ def test_a_cut_newest_backup_is_passed_over(
 ) -> None:
     second = proven_now(settings, small)
     second.path.write_bytes(second.path.read_bytes()[:-1])
-    assert catalog.newest_before(open_store(settings), datetime.now(UTC)) == proven
+    assert proven_before(open_store(settings), datetime.now(UTC))[0] == proven
 
 
 @pytest.mark.parametrize("judged", ["damaged", "unproven"])
@@ -159,7 +162,7 @@ def test_a_newest_backup_whose_proof_failed_is_passed_over(
     judge(second, judged, datetime.now(UTC))
     store = open_store(settings)
     assert catalog.load(second.path).state == judged
-    assert catalog.newest_before(store, datetime.now(UTC)) == proven
+    assert proven_before(store, datetime.now(UTC))[0] == proven
     assert catalog.newest_proven(store) == proven
 
 
@@ -172,7 +175,7 @@ def test_without_a_proven_backup_the_newest_usable_one_is_named_with_both_ways_o
     judge(third, "damaged", datetime.now(UTC), reason="rows_equal: hosté")
     store = open_store(settings)
     with pytest.raises(NotProven) as refused:
-        catalog.newest_before(store, datetime.now(UTC))
+        proven_before(store, datetime.now(UTC))
     said = f"{second.name} is the newest backup and is not proven: the disk was full"
     assert str(refused.value) == said
     assert f"kajovo-dr verify {second.name} --restore" in refused.value.hint
@@ -183,7 +186,7 @@ def test_without_a_proven_backup_the_newest_usable_one_is_named_with_both_ways_o
 def test_only_damaged_backups_are_as_good_as_none(store: Store, backup: Backup) -> None:
     judge(backup, "damaged", datetime.now(UTC))
     with pytest.raises(NoBackupBefore, match="no valid backup"):
-        catalog.newest_before(store, datetime.now(UTC))
+        proven_before(store, datetime.now(UTC))
 
 
 def test_a_proof_of_another_manifest_proves_nothing(settings: Settings, proven: Backup) -> None:
@@ -204,3 +207,38 @@ def test_age_counts_from_the_snapshot(backup: Backup) -> None:
     later = backup.manifest.created_at + timedelta(hours=5)
     os.utime(backup.path, (0, 0))  # a copied file's time says nothing
     assert backup.age_s(later) == 5 * 3600
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (b"", ".proof.json: "),
+        (b'{"format": 1, "backup_f', ".proof.json: "),
+        (b'{"format": 2, "colour": "blue"}', "has a format that this version does not know"),
+    ],
+)
+def test_a_record_that_cannot_be_read_leaves_the_backup_unproven(
+    settings: Settings, store: Store, proven: Backup, record: bytes, said: str
+) -> None:
+    sidecar(proven.path, PROOF_SUFFIX).write_bytes(record)
+    (found,) = catalog.backups(store)
+    assert (found.state, found.proof) == ("unproven", None)
+    assert said in found.reason
+    with pytest.raises(NotProven, match=re.escape(found.reason)):
+        proven_before(store, datetime.now(UTC))
+    prove(settings, found)
+    assert catalog.load(proven.path).state == "proven"
+
+
+def test_a_manifest_that_changes_during_the_proof_is_not_proven(
+    settings: Settings, backup: Backup
+) -> None:
+    def meanwhile(phase: str, done: int, total: int | None) -> None:
+        rewrite(backup, reason="written while it was being proven")
+
+    assert prove(settings, backup, progress=meanwhile).state == "proven"
+    found = catalog.load(backup.path)
+    assert (found.state, found.reason) == (
+        "unproven",
+        "its proof is of another dump file or manifest",
+    )

@@ -210,3 +210,13 @@ def test_only_proven_backups_of_the_same_database_before_this_one_are_compared(
         judge(each, "proven", NOON)
     judge(made[1], "damaged", NOON)
     assert [each.name for each in earlier_proven(store, made[3])] == [made[0].name, made[2].name]
+
+
+def test_another_servers_database_of_our_name_is_no_earlier_one(tmp_path: Path) -> None:
+    store = Store(tmp_path, "kajovo-postgres")
+    ours = put(store, NOON, identity="ours")
+    theirs = put(store, NOON + SIX_HOURS, identity="theirs", server="127.0.0.1:1")
+    now = put(store, NOON + 2 * SIX_HOURS, identity="ours")
+    for each in (ours, theirs, now):
+        judge(each, "proven", NOON)
+    assert [each.name for each in earlier_proven(store, now)] == [ours.name]

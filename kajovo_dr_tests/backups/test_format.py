@@ -12,6 +12,7 @@ from kajovo_dr.backups.manifest import (
     FORMAT,
     MANIFEST_SUFFIX,
     Manifest,
+    read_bound,
     read_digest,
     read_manifest,
 )
@@ -52,7 +53,7 @@ def test_the_proof_record_in_the_page_is_that_of_its_manifest(tmp_path: Path) ->
     assert proof is not None
     assert list(json.loads(block("json", 1))) == list(Proof.model_fields)
     assert [verdict.name for verdict in proof.verdicts] == list(VERDICTS)
-    assert state_of(manifest, read_manifest(sidecar(manifest, MANIFEST_SUFFIX)), proof) == "proven"
+    assert state_of(*read_bound(sidecar(manifest, MANIFEST_SUFFIX)), proof) == ("proven", "")
 
 
 def test_the_tree_in_the_page_is_a_store(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def mark(tmp_path: Path) -> Path:
 def hostile(backup: Backup, mark: Path) -> Backup:
     """The backup with a command inside, and every sidecar vouching for it."""
     place = b"\n--\n-- PostgreSQL database dump complete"
-    command = f"\nSELECT 1 \\! touch {mark}\n;\n".encode()
+    command = f"\nCREATE VIEW v AS SELECT 1 \\! touch {mark}\n;\n".encode()
     content = backup.path.read_bytes().replace(place, command + place)
     backup.path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -113,24 +113,24 @@ def by_us(script: str) -> bool:
     "script",
     [
         RUN,
-        f"SELECT 1 {RUN}",
+        f"CREATE VIEW v AS SELECT 1 {RUN}",
         f"-- x\r{RUN}",
-        f"SELECT '\\' {RUN}",
-        f"SELECT E'\\'' {RUN}",
-        f"SELECT B'1' {RUN}",
+        f"CREATE VIEW v AS SELECT '\\' {RUN}",
+        f"CREATE VIEW v AS SELECT E'\\'' {RUN}",
+        f"CREATE VIEW v AS SELECT B'1' {RUN}",
         f"/* /* */ */ {RUN}",
-        f"SELECT $a$ $$ $a$ {RUN}",
-        f"{ESCAPES}SELECT '\\'' {RUN}",
-        f"{ESCAPES}SELECT N'\\'' {RUN}",
-        f"{ESCAPES}SELECT B'1'\r'\\' {RUN}",
+        f"CREATE VIEW v AS SELECT $a$ $$ $a$ {RUN}",
+        f"{ESCAPES}CREATE VIEW v AS SELECT '\\'' {RUN}",
+        f"{ESCAPES}CREATE VIEW v AS SELECT N'\\'' {RUN}",
+        f"{ESCAPES}CREATE VIEW v AS SELECT B'1'\r'\\' {RUN}",
         f"{ESCAPES}INSERT INTO public.t VALUES ('\\', '); \\echo RUN \\\\ --');\n",
-        f"SELECT (\n{ESCAPES}SELECT '\\' {RUN}",
+        f"CREATE VIEW v AS SELECT (\n{ESCAPES}CREATE VIEW v AS SELECT '\\' {RUN}",
         f"{COPY}x\n\\.\n{RUN}",
         # a COPY that we could take for one, and psql does not
-        f"SELECT (1;\n{COPY}{RUN}",
+        f"CREATE VIEW v AS SELECT (1;\n{COPY}{RUN}",
         f"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;\n{COPY}{RUN}",
         f"CREATE 5 + FUNCTION f BEGIN;\n{COPY}{RUN}",
-        f"SELECT 1; CREATE :x FUNCTION f BEGIN case :end;\n{COPY}{RUN}",
+        f"CREATE VIEW v AS SELECT 1; CREATE :x FUNCTION f BEGIN case :end;\n{COPY}{RUN}",
         f"{ANNOUNCED}COPY public.t (a) TO stdout; -- FROM stdin;\n{RUN}",
         # a COPY that psql takes for one, and we could overlook
         f"COPY t FROM stdin;\n'\n\\.\n{RUN}'\n",
@@ -138,10 +138,10 @@ def by_us(script: str) -> bool:
         # the end of rows for psql alone
         f"{COPY}x\n\\.\r\n{RUN}",
         # what only looks like an escape, a comment or a quote
-        f"SELECT :E'\\' {RUN}",
-        f"SELECT 1e--1 {RUN}",
-        f"SELECT :a$$ {RUN}".replace("$$ ", "$$ $$"),
-        f"SELECT E'a'\n'\\' {RUN}",
+        f"CREATE VIEW v AS SELECT :E'\\' {RUN}",
+        f"CREATE VIEW v AS SELECT 1e--1 {RUN}",
+        f"CREATE VIEW v AS SELECT :a$$ {RUN}".replace("$$ ", "$$ $$"),
+        f"CREATE VIEW v AS SELECT E'a'\n'\\' {RUN}",
         # by encodings whose characters hold quotes
         f"SET client_encoding = 'SJIS';\nSELECT 'あ' ' {RUN}",
         f"SET NAMES 'SJIS';\nSELECT 'あ' ' {RUN}",
@@ -157,14 +157,14 @@ def test_a_command_that_psql_runs_is_one_that_we_find(database: Server, script: 
 @pytest.mark.parametrize(
     "script",
     [
-        f"SELECT '\n{RUN}';\n",
-        f"SELECT E'\\'\n{RUN}';\n",
-        f'SELECT "\n{RUN}";\n',
-        f"SELECT $a$ $$\n{RUN}$a$;\n",
+        f"CREATE VIEW v AS SELECT '\n{RUN}';\n",
+        f"CREATE VIEW v AS SELECT E'\\'\n{RUN}';\n",
+        f'CREATE VIEW v AS SELECT "\n{RUN}";\n',
+        f"CREATE VIEW v AS SELECT $a$ $$\n{RUN}$a$;\n",
         f"/*\n{RUN}/*\n*/ {RUN} */;\n",
         f"-- {RUN}",
-        f"{ESCAPES}SELECT '\\'\n{RUN}';\n",
-        f"{ESCAPES}SELECT N'\\'\n{RUN}';\n",
+        f"{ESCAPES}CREATE VIEW v AS SELECT '\\'\n{RUN}';\n",
+        f"{ESCAPES}CREATE VIEW v AS SELECT N'\\'\n{RUN}';\n",
         f"{COPY}{RUN}\\.\n",
         f"{COPY}'\n\\.\nCREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC\nSELECT CASE WHEN"
         f" true THEN 1 END;\nEND;\n{COPY}{RUN}\\.\n",

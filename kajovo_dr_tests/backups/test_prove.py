@@ -17,8 +17,9 @@ from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.compare import compare
 from kajovo_dr.backups.manifest import DIGEST_SUFFIX, MANIFEST_SUFFIX, digest_line
 from kajovo_dr.backups.proof import PROOF_SUFFIX, VERDICTS, Proof, read_proof
-from kajovo_dr.backups.prove import _sql_smoke, prove, require_proven
+from kajovo_dr.backups.prove import prove, require_proven
 from kajovo_dr.backups.scratch import scratch_server
+from kajovo_dr.backups.sql_smoke import ask
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import DrError, ProofFailed, ProofImpossible, TargetBusy
@@ -162,7 +163,7 @@ def test_a_damaged_file_is_named_by_the_rung_that_saw_it(
         ("CREATE INDEX", "-- CREATE INDEX", "schema_equal", 'index public."hosté_jméno_idx": missing'),  # noqa: E501
         ("\"poznámka\" text\n", "\"poznámka\" varchar\n", "schema_equal", 'table public."hosté": differs'),  # noqa: E501
         ("CREATE INDEX", "CREATE VIEW public.navíc AS SELECT 1;\nCREATE INDEX", "schema_equal", "not in the source"),  # noqa: E501
-        ("CREATE INDEX", "SELECT neznám();\nCREATE INDEX", "restores", "neznám"),
+        ("CREATE INDEX", "CREATE INDEX ON public.neznám (a);\nCREATE INDEX", "restores", "neznám"),
     ],
 )  # fmt: skip
 def test_what_a_restored_copy_has_otherwise_is_named(
@@ -407,7 +408,7 @@ CHECKS = {
 def test_an_answer_is_judged_as_the_operator_expects(
     small: Server, check: SqlCheck, detail: str
 ) -> None:
-    verdict = _sql_smoke((check,), small, 60)
+    verdict = ask((check,), small, 60)
     assert verdict.passed is (detail == "")
     assert detail in verdict.detail
     assert verdict.figures == {"queries": 1, "failed": int(detail != "")}
@@ -415,12 +416,16 @@ def test_an_answer_is_judged_as_the_operator_expects(
 
 def test_a_query_without_an_end_is_ended(small: Server) -> None:
     endless = SqlCheck(name="q", sql="SELECT pg_sleep(100)", expect=1)
-    assert "statement timeout" in _sql_smoke((endless,), small, 0.1).detail
+    assert "statement timeout" in ask((endless,), small, 0.1).detail
 
 
-def test_a_failing_query_of_the_operator_is_a_failed_verdict(
+def test_a_failing_query_of_the_operator_leaves_the_backup_unproven(
     settings: Settings, backup: Backup
 ) -> None:
     check = SqlCheck(name="hosté".replace("é", "e"), sql="SELECT count(*) FROM hosté", expect=51)
     proof = prove(settings.with_overrides(sql_smoke=(check,)), backup)
-    assert (proof.state, proof.reason) == ("damaged", "sql_smoke: hoste: 50, expected 51")
+    assert (proof.state, proof.reason) == ("unproven", "sql_smoke: hoste: 50, expected 51")
+    assert list(failing(proof)) == ["sql_smoke"]
+    with pytest.raises(ProofImpossible, match="hoste: 50") as refused:
+        require_proven(backup.name, proof)
+    assert "mend the query" in refused.value.hint

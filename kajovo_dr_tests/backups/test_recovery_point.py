@@ -10,7 +10,7 @@ import pytest
 from kajovo_dr.backups.recovery_point import RecoveryPoint, recovery_point
 from kajovo_dr.backups.store import Store
 from kajovo_dr.settings import Settings
-from kajovo_dr_tests.backups.stored import DATABASE, NOON, judge, put
+from kajovo_dr_tests.backups.stored import NOON, PROTECTED, judge, put
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 def at(store: Store, age: timedelta, **settings: float) -> RecoveryPoint:
     """The recovery point so long after noon."""
     chosen = Settings.load().with_overrides(**settings)
-    return recovery_point(chosen, store, DATABASE, NOON + age)
+    return recovery_point(chosen, store, PROTECTED, NOON + age)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,38 @@ def test_the_proof_of_other_bytes_proves_nothing(store: Store) -> None:
 def test_another_databases_backup_is_not_ours(store: Store) -> None:
     judge(put(store, database="other"), "proven", NOON)
     assert at(store, HOUR).verdict == "none"
+
+
+def test_a_snapshot_from_the_future_does_not_count_and_fails_the_verdict(store: Store) -> None:
+    judge(put(store), "proven", NOON)
+    ahead = put(store, NOON + 30 * HOUR)
+    judge(ahead, "proven", NOON)
+    point = at(store, HOUR)
+    assert (point.verdict, point.snapshot, point.age_s) == ("fail", NOON, 3600)
+    assert point.problem == (
+        f"the snapshot of {ahead.name} lies 29.0 hours in the future: the clock or its manifest is"
+        " wrong, and it does not count"
+    )
+
+
+def test_nothing_but_the_future_is_no_recovery_point(store: Store) -> None:
+    judge(put(store, NOON + HOUR), "proven", NOON)
+    point = at(store, 0 * HOUR)
+    assert (point.verdict, point.snapshot) == ("fail", None)
+    assert "in the future" in point.problem
+
+
+def test_a_clock_a_little_behind_is_forgiven(store: Store) -> None:
+    backup = put(store)
+    judge(backup, "proven", NOON)
+    assert at(store, -300 * SECOND) == RecoveryPoint("pass", backup.name, NOON, 0)
+    assert at(store, -301 * SECOND).verdict == "fail"
+
+
+def test_another_servers_database_of_our_name_is_not_ours(store: Store) -> None:
+    ours = put(store, identity="ours")
+    theirs = put(store, NOON + 30 * HOUR, identity="theirs", server="10.0.0.9:5432")
+    for each in (ours, theirs):
+        judge(each, "proven", NOON)
+    point = at(store, 31 * HOUR)
+    assert (point.verdict, point.backup) == ("fail", ours.name)

@@ -14,7 +14,7 @@ from kajovo_dr.backups.reprove import Outcome, due, reprove, require_sound
 from kajovo_dr.backups.store import Store
 from kajovo_dr.errors import DrError, ProofFailed, ProofImpossible
 from kajovo_dr.settings import Settings
-from kajovo_dr_tests.backups.stored import DATABASE, NOON, judge, put
+from kajovo_dr_tests.backups.stored import DATABASE, NOON, PROTECTED, judge, put
 
 DAY = timedelta(days=1)
 
@@ -41,7 +41,7 @@ def names(backups: list[Backup]) -> list[str]:
 
 def night(store: Store, count: int = 3, **how: object) -> Iterator[Outcome]:
     settings = Settings.load().with_overrides(reprove_count=count)
-    return reprove(settings, store, DATABASE, **{"prove": prove} | how)  # type: ignore[arg-type]
+    return reprove(settings, store, PROTECTED, **{"prove": prove} | how)  # type: ignore[arg-type]
 
 
 def test_what_was_never_proven_comes_first_the_newest_first(
@@ -157,3 +157,21 @@ def test_a_night_with_nothing_to_do_is_a_success(store: Store) -> None:
     outcomes = list(night(store))
     assert outcomes == []
     require_sound(outcomes)
+
+
+def test_a_database_of_another_server_is_left_to_that_one(store: Store) -> None:
+    ours = put(store, identity="ours")
+    put(store, NOON + DAY, identity="theirs", server="10.0.0.9:5432")
+    assert [outcome.backup.name for outcome in night(store)] == [ours.name]
+
+
+def test_what_was_deleted_meanwhile_is_not_lost(store: Store) -> None:
+    backup = put(store)
+    judge(backup, "proven", NOON)
+
+    def retired(each: Backup) -> Proof:
+        each.path.unlink()
+        raise ProofImpossible("it is no longer there")
+
+    (outcome,) = night(store, prove=retired)
+    assert not outcome.lost

@@ -59,23 +59,23 @@ def test_a_dump_with_rows_full_of_backslashes_has_no_finding(size: int) -> None:
     ("middle", "told", "line"),
     [
         ("\\! id", r"\!", 11),
-        ("SELECT 1 \\! id", r"\!", 11),
-        ("SELECT 1;\\connect other", r"\connect", 11),
-        ("SELECT 'a''\n\\! b', 1;\n\\copy t from x", r"\copy", 13),
+        ("CREATE VIEW v AS SELECT 1 \\! id", r"\!", 11),
+        ("CREATE VIEW v AS SELECT 1;\\connect other", r"\connect", 11),
+        ("CREATE VIEW v AS SELECT 'a''\n\\! b', 1;\n\\copy t from x", r"\copy", 13),
         ("\\i /etc/passwd", r"\i", 11),
         ("\\o |cat", r"\o", 11),
-        ("SELECT 'x' \\gexec", r"\gexec", 11),
-        ("SELECT 1 \\; SELECT 2;", r"\;", 11),
+        ("CREATE VIEW v AS SELECT 'x' \\gexec", r"\gexec", 11),
+        ("CREATE VIEW v AS SELECT 1 \\; SELECT 2;", r"\;", 11),
         ("\\setenv PATH /tmp", r"\setenv", 11),
         ("\\" + "x" * 300, "\\" + "x" * 19, 11),
         ("\\x\x1b[2J", r"\x", 11),
         ("-- a comment that a CR ends\r\\! id", r"\!", 11),
         ("/* /* nested */ ' */ \\! id", r"\!", 11),
-        ("SELECT E'\\'' \\! id", r"\!", 11),
-        ("SELECT '\\' \\! id", r"\!", 11),
-        ("SELECT $a$ $b$ $a$ \\! id", r"\!", 11),
-        ('SELECT "\\""" \\! id', r"\!", 11),
-        ("SELECT 1 -- '\n\\! id", r"\!", 12),
+        ("CREATE VIEW v AS SELECT E'\\'' \\! id", r"\!", 11),
+        ("CREATE VIEW v AS SELECT '\\' \\! id", r"\!", 11),
+        ("CREATE VIEW v AS SELECT $a$ $b$ $a$ \\! id", r"\!", 11),
+        ('CREATE VIEW v AS SELECT "\\""" \\! id', r"\!", 11),
+        ("CREATE VIEW v AS SELECT 1 -- '\n\\! id", r"\!", 12),
         ("INSERT INTO public.t VALUES ('\\', 1); \\! id", r"\!", 11),
         ("INSERT INTO public.t VALUES ('\\', 1);\n\\! id", r"\!", 12),
     ],
@@ -91,11 +91,11 @@ def test_a_meta_command_is_named_with_its_line(middle: str, told: str, line: int
     [
         "-- \\! id",
         "/* \\! id\n\\! id */",
-        "SELECT '\\! id\n\\! id';",
-        "SELECT E'\\'\\! id\n\\! id\\\\', E'''\\! id';",
+        "CREATE VIEW v AS SELECT '\\! id\n\\! id';",
+        "CREATE VIEW v AS SELECT E'\\'\\! id\n\\! id\\\\', E'''\\! id';",
         'CREATE TABLE "\\! id\n\\! id" ();',
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ \\! id $$ ' \n\\! id$_$;",
-        "SELECT '\\', $1, B'1', x'ff', N'\\', a::\"char\", 2e-1, 'C:\\';",
+        "CREATE VIEW v AS SELECT '\\', $1, B'1', x'ff', N'\\', a::\"char\", 2e-1, 'C:\\';",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql\n    COST 1e+06\n    BEGIN ATOMIC\n"
         " SELECT CASE WHEN true THEN 1 ELSE 2 END;\n SELECT (CASE WHEN true THEN 1 END);\nEND;",
         "CREATE RULE r AS ON INSERT TO t DO INSTEAD (SELECT 1; SELECT 2;);",
@@ -111,38 +111,111 @@ def test_a_backslash_in_quotes_or_comments_is_no_command(middle: str) -> None:
     ("middle", "told"),
     [
         ("COPY t FROM stdin;", "a COPY unlike"),
-        ("SELECT 1; copy t from STDIN;", "a COPY unlike"),
+        ("CREATE VIEW v AS SELECT 1; copy t from STDIN;", "a COPY unlike"),
         ("/**/ COPY t FROM stdin;", "a COPY unlike"),
         (f"{ANNOUNCED}COPY public.t (a) FROM stdin WITH (FORMAT csv);", "a COPY unlike"),
         (f"{ANNOUNCED}COPY public.t (a) TO stdout; -- FROM stdin;", "a COPY unlike"),
-        (f"{ANNOUNCED}COPY public.t (a) FROM stdin; SELECT 1 FROM stdin;", "a COPY unlike"),
+        (f"{ANNOUNCED}COPY public.t (a) FROM stdin; -- FROM stdin;", "a COPY unlike"),
         # to psql the statement before is not over, so that no COPY begins
-        ("SELECT (1;", "a COPY unlike"),
+        ("CREATE VIEW v AS SELECT (1;", "a COPY unlike"),
         ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1;", "a COPY unlike"),
         ("CREATE OR REPLACE PROCEDURE f() BEGIN ATOMIC SELECT 1; SELECT 1end;", "a COPY unlike"),
         ("CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE END;", "a COPY unlike"),
-        ("SELECT 1 COPY", "is a command to psql"),
-        ("SELECT U&'a';", "a quote right after an ampersand"),
-        ("SELECT 1e'a';", "a quote right after a word"),
-        ("SELECT :e'a';", "a quote right after a word"),
-        ("SELECT date'2026-11-23';", "a quote right after a word"),
-        ("SELECT :a$$b;", "an unquoted name with a dollar sign"),
-        ("SELECT 1e--1", "a comment right after a number"),
-        ("SELECT E'a'\n'b';", "a text in pieces"),
-        ("SELECT E'a' -- so\n\n 'b';", "a text in pieces"),
-        ("SET standard_conforming_strings TO off;", "a setting by which"),
-        ("SET \"standard_conforming_strings\" = 'off';", "a setting by which"),
-        ("SELECT set_config('standard_conforming_strings', 'off', false);", "a setting by which"),
-        ("SELECT set_config(\n'Standard_Conforming_Strings', 'off', false);", "a setting by which"),
+        ("CREATE VIEW v AS SELECT 1 COPY", "is a command to psql"),
+        ("CREATE VIEW v AS SELECT U&'a';", "a quote right after an ampersand"),
+        ("CREATE VIEW v AS SELECT 1e'a';", "a quote right after a word"),
+        ("CREATE VIEW v AS SELECT :e'a';", "a quote right after a word"),
+        ("CREATE VIEW v AS SELECT date'2026-11-23';", "a quote right after a word"),
+        ("CREATE VIEW v AS SELECT :a$$b;", "an unquoted name with a dollar sign"),
+        ("CREATE VIEW v AS SELECT 1e--1", "a comment right after a number"),
+        ("CREATE VIEW v AS SELECT E'a'\n'b';", "a text in pieces"),
+        ("CREATE VIEW v AS SELECT E'a' -- so\n\n 'b';", "a text in pieces"),
+        ("SET standard_conforming_strings TO off;", "a SET unlike"),
+        ("SET \"standard_conforming_strings\" = 'off';", "a SET unlike"),
+        ("SELECT set_config('standard_conforming_strings', 'off', false);", "a SELECT unlike"),
+        ("SELECT set_config(\n'Standard_Conforming_Strings', 'off', false);", "a SELECT unlike"),
         ("SET client_encoding = 'SJIS';", "a setting by which"),
-        ("set names 'SJIS';", "a setting by which"),
+        ("set names 'SJIS';", "a SET unlike"),
         ("ROLLBACK;", "ROLLBACK, which pg_dump does not write"),
-        ("RESET ALL;", "RESET, which pg_dump does not write"),
+        ("RESET ALL;", "RESET ALL, which pg_dump does not write"),
     ],
 )
 def test_what_psql_could_read_otherwise_is_refused(middle: str, told: str) -> None:
     (finding,) = commands(dump(middle))
     assert told in finding
+
+
+@pytest.mark.parametrize(
+    ("middle", "told"),
+    [
+        ("DO $$BEGIN END$$;", "DO, which pg_dump does not write (line 11)"),
+        ("-- x\n/* y */ do\n$$BEGIN END$$;", "DO, which pg_dump does not write (line 12)"),
+        ("CREATE TABLE t (); DO $$BEGIN END$$;", "DO, which"),
+        ("CREATE ROLE zlo SUPERUSER;", "CREATE ROLE, which pg_dump does not write"),
+        ("create role zlo;", "CREATE ROLE, which"),
+        ("CREATE\nROLE zlo;", "CREATE, which"),
+        ("CREATE/**/ROLE zlo;", "CREATE, which"),
+        ("CREATE OR  REPLACE FUNCTION f() BEGIN ATOMIC;", "CREATE OR, which"),
+        ("CREATE OR REPLACE\nFUNCTION f() BEGIN ATOMIC;", "CREATE OR, which"),
+        ("ALTER USER kajovo SUPERUSER;", "ALTER USER, which"),
+        ("CREATE USER mapping;", "CREATE USER, which"),
+        ("DROP GROUP zlo;", "DROP GROUP, which"),
+        ("ALTER SYSTEM SET a = b;", "ALTER SYSTEM, which"),
+        ("CREATE TABLESPACE a LOCATION 'b';", "CREATE TABLESPACE, which"),
+        ("ALTER DATABASE a SET b = c;", "ALTER DATABASE, which only pg_dump --create writes"),
+        ("GRANT pg_execute_server_program TO public;", "a GRANT unlike those of pg_dump"),
+        ("REVOKE hotel FROM recepce;", "a REVOKE unlike"),
+        ("LOAD 'x';", "LOAD, which"),
+        ("UPDATE pg_settings SET setting = 'off';", "UPDATE, which"),
+        ("WITH x AS (SELECT 1) SELECT zlo();", "WITH X, which"),
+        ("(SELECT zlo());", "a statement that begins with no word"),
+        ("SELECT zlo();", "a SELECT unlike those of pg_dump"),
+        ("SELECT pg_catalog.set_config('search_path', 'zlo', false);", "a SELECT unlike"),
+        ("SELECT pg_catalog.pg_read_file('x');", "a SELECT unlike"),
+        ("žal x;", "a statement, which"),
+        ("BEGIN;", "a transaction around more than large objects"),
+        ("BEGIN;\n\nCREATE TABLE t ();\n\nCOMMIT;", "a transaction around more"),
+        ("BEGIN;\nBEGIN;", "BEGIN, which pg_dump does not write (line 12)"),
+        ("COMMIT;", "COMMIT, which"),
+        ("COMMIT; CREATE ROLE zlo SUPERUSER; BEGIN;", "COMMIT, which"),
+        (" COMMIT;", "COMMIT, which"),
+        ("START TRANSACTION;", "START TRANSACTION, which"),
+        ("PREPARE TRANSACTION 'x';", "PREPARE TRANSACTION, which"),
+        ("SAVEPOINT x;", "SAVEPOINT X, which"),
+        ("END;", "END, which"),
+        # what hides in a body that psql sees and the server does not
+        ("CREATE FUNCTION public.begin() AS 'x';\nDO $$$$;", "an unquoted name begin"),
+        ("CREATE FUNCTION f() BEGIN ATOMIC SELECT 1 AS begin; DO $$$$; END;", "an unquoted name"),
+        ("CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; DO $$$$; END;", "DO inside a body"),
+        ("CREATE TRIGGER t EXECUTE FUNCTION begin();\nDO $$$$;", "DO, which"),
+    ],
+)
+def test_a_statement_that_pg_dump_never_writes_is_refused(middle: str, told: str) -> None:
+    (finding,) = commands(dump(middle))
+    assert finding.startswith(f"commands: {told}")
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        "SELECT pg_catalog.setval('public.client_encoding_id_seq', 1, true);",
+        "REFRESH MATERIALIZED VIEW public.standard_conforming_strings;",
+        "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata;",
+        "SELECT * FROM pg_catalog.pg_restore_relation_stats(\n\t'version', '180001'::integer\n);",
+        "SET SESSION AUTHORIZATION 'recepce';",
+        'SET default_tablespace = "Místo\n1";',
+        "SET search_path = public, pg_catalog;",
+        "DROP USER MAPPING IF EXISTS FOR recepce SERVER s;",
+        "ALTER TABLE IF EXISTS ONLY public.t DROP CONSTRAINT IF EXISTS x;",
+        "GRANT ALL ON TABLE public.t TO recepce;",
+        "REVOKE GRANT OPTION FOR SELECT ON TABLE public.t FROM recepce;",
+        "SECURITY LABEL FOR x ON TABLE public.t IS 'y';",
+        "CREATE TRIGGER t BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION begin();\n"
+        "CREATE TABLE u ();",
+    ],
+)
+def test_a_statement_of_pg_dump_has_no_finding(middle: str) -> None:
+    assert scanned(dump(middle)).finish() == []
 
 
 def test_a_row_that_ends_the_rows_for_psql_alone_is_refused() -> None:
@@ -156,11 +229,13 @@ def test_a_row_that_ends_the_rows_for_psql_alone_is_refused() -> None:
     ("setting", "found"), [("off", [r"\!"]), ("on", [])], ids=["escapes", "standard"]
 )
 def test_the_text_is_read_by_the_setting_of_its_database(setting: str, found: list[str]) -> None:
-    text = dump("SELECT '\\'; ' \\! id --';").replace("strings = on", f"strings = {setting}")
+    text = dump("CREATE VIEW v AS SELECT '\\', ' \\! id --';").replace(
+        "strings = on", f"strings = {setting}"
+    )
     assert [told.split()[1] for told in commands(text)] == found
 
 
-RESTRICTED = HEADER + RESTRICT + SETTINGS + "SELECT 1;\n" + TRAILER
+RESTRICTED = HEADER + RESTRICT + SETTINGS + "CREATE TABLE t ();\n" + TRAILER
 
 
 @pytest.mark.parametrize(
@@ -169,7 +244,11 @@ RESTRICTED = HEADER + RESTRICT + SETTINGS + "SELECT 1;\n" + TRAILER
         (RESTRICTED, "trailer", r"\unrestrict is missing"),
         (RESTRICTED + "\\unrestrict Jiny1\n", "commands", r"\unrestrict where"),
         (RESTRICTED + UNRESTRICT * 2, "commands", r"\unrestrict stands before"),
-        (RESTRICTED + UNRESTRICT + "SELECT 1;", "commands", r"\unrestrict stands before"),
+        (
+            RESTRICTED + UNRESTRICT + "SELECT 1;",
+            "commands",
+            r"\unrestrict stands before",
+        ),
         (RESTRICTED + UNRESTRICT + "\\! id", "commands", r"\unrestrict stands before"),
         (HEADER + RESTRICT + RESTRICTED[3:], "commands", r"\restrict where"),
         (HEADER + SETTINGS + RESTRICT + TRAILER, "commands", r"\restrict where"),
@@ -210,7 +289,7 @@ def test_a_finding_is_told_in_one_line() -> None:
 def test_a_row_is_read_alike_at_one_look_and_word_by_word() -> None:
     row = b"INSERT INTO public.t VALUES ('it''s \\', NULL, -1.5, true);\n"
     fast, slow = PsqlLexer(), PsqlLexer()
-    assert fast.read(row) == slow.read(row.replace(b"INSERT ", b"INSERT  ")) == ""
+    assert fast.read(row) == slow.read(row.replace(b"INTO ", b"INTO  ")) == ""
     assert fast.fresh
     assert slow.fresh
     late = b"\\restrict a\n"
@@ -265,6 +344,17 @@ NASTY = r"""
     CREATE AGGREGATE ag (text) (SFUNC = textcat, STYPE = text, INITCOND = '\');
     CREATE TABLE g (a text, b text GENERATED ALWAYS AS (a || '\') STORED);
     INSERT INTO g VALUES (E'\n\\.\n');
+    CREATE TABLE client_encoding (id serial, standard_conforming_strings text DEFAULT 'DO $$');
+    INSERT INTO client_encoding VALUES (DEFAULT, 'BEGIN;'), (DEFAULT, 'COMMIT;');
+    CREATE FUNCTION sql() RETURNS int LANGUAGE sql BEGIN ATOMIC (SELECT 1) UNION (SELECT 2);
+        VALUES (3); WITH x AS (SELECT 4) SELECT client_encoding.id FROM client_encoding; END;
+    CREATE FUNCTION po() RETURNS int LANGUAGE sql RETURN (SELECT 1);
+    COMMENT ON FUNCTION sql() IS E'x\nBEGIN;\nCOMMIT;\nDO $$\nCREATE ROLE x;\n';
+    CREATE USER MAPPING FOR public SERVER s OPTIONS ("user" 'a');
+    GRANT UPDATE (a) ON g TO public; GRANT ALL ON SCHEMA "\! schéma" TO public;
+    REVOKE EXECUTE ON FUNCTION po() FROM public; REVOKE ALL ON g FROM CURRENT_USER;
+    ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public;
+    SELECT lo_from_bytea(0, 'druhý'); SELECT lo_create(0);
     CREATE EVENT TRIGGER et ON ddl_command_start WHEN TAG IN ('DROP OPERATOR CLASS')
         EXECUTE FUNCTION et();
 """

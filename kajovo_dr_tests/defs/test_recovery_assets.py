@@ -11,9 +11,18 @@ import pytest
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.manifest import (
+    DIGEST_SUFFIX,
+    MANIFEST_SUFFIX,
+    ROLES_SUFFIX,
+    digest_line,
+    stamp,
+)
 from kajovo_dr.backups.prove import prove
-from kajovo_dr.backups.store import open_store
+from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.take import take
+from kajovo_dr.defs.jobs import IncidentConfig, RestoreForm
+from kajovo_dr.defs.recovery_assets import RestoreConfig
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.recovery.incident_log import IncidentLog
@@ -21,6 +30,7 @@ from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.sandbox import stack
 from kajovo_dr.sandbox.schema import HEAD_REVISION, OLD_REVISION
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.backups.stored import judge
 from kajovo_dr_tests.conftest import new_folder
 from kajovo_dr_tests.defs.conftest import Run, checks_of, failure_of, materialized
 
@@ -69,6 +79,19 @@ def disaster(hotel: Settings, backup: Backup) -> Server:
 def entry_of(settings: Settings, result: dg.ExecuteInProcessResult) -> IncidentEntry:
     (entry,) = (entry for entry in IncidentLog(settings.state).read() if entry.id == result.run_id)
     return entry
+
+
+def copied(backup: Backup, at: datetime) -> Backup:
+    """A proven backup of the same bytes and another moment."""
+    name = f"kajovo-postgres-{stamp(at)}{backup.path.suffix}"
+    manifest = backup.manifest.model_copy(update={"created_at": at, "backup_file": name})
+    path = backup.path.with_name(name)
+    for suffix in ("", ROLES_SUFFIX):
+        shutil.copy(sidecar(backup.path, suffix), sidecar(path, suffix))
+    sidecar(path, MANIFEST_SUFFIX).write_bytes(manifest.to_bytes())
+    sidecar(path, DIGEST_SUFFIX).write_bytes(digest_line(manifest.sha256, name))
+    judge(catalog.load(path), "proven", datetime.now(UTC))
+    return catalog.load(path)
 
 
 def test_a_lost_database_comes_back_migrated_tested_and_logged(
@@ -240,3 +263,29 @@ def test_no_event_of_a_recovery_holds_a_password(
     assert hotel.need("app_password") not in told
     for path in hotel.state.rglob("*.json*"):
         assert disaster.params["password"] not in path.read_text(encoding="utf-8")
+
+
+def test_a_newest_backup_whose_bytes_changed_is_skipped_aloud(
+    hotel: Settings, disaster: Server, run: Run, instance: dg.DagsterInstance
+) -> None:
+    proven = catalog.newest_proven(open_store(hotel))
+    assert proven is not None
+    newest = copied(proven, proven.manifest.created_at + timedelta(seconds=1))
+    newest.path.write_bytes(newest.path.read_bytes()[:-1] + b"!")
+    result = run("restore_job", {"database": disaster.dbname})
+    assert result.success
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["backup"].value == proven.name
+    warnings = [each.user_message for each in instance.all_logs(result.run_id) if each.level == 30]
+    (said,) = [each for each in warnings if "skipped" in each]
+    assert f"{newest.name} is damaged" in said
+    assert f"{proven.name} is restored instead, whose snapshot is 1.0 s older" in said
+
+
+def test_the_forms_say_that_only_a_proven_backup_is_taken_without_a_name() -> None:
+    for form, field in (
+        (RestoreForm, "backup"),
+        (RestoreConfig, "backup"),
+        (IncidentConfig, "incident_time"),
+    ):
+        assert "proven" in str(form.model_fields[field].description)

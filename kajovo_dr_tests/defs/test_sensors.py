@@ -9,7 +9,9 @@ import dagster as dg
 import pytest
 
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.store import Store, open_store
+from kajovo_dr.backups.manifest import ROLES_SUFFIX
+from kajovo_dr.backups.store import Store, open_store, sidecar
+from kajovo_dr.backups.verification import verify_named
 from kajovo_dr.definitions import defs
 from kajovo_dr.defs.resources import Environment
 from kajovo_dr.defs.sensors import rpo_sensor
@@ -166,3 +168,27 @@ def test_the_check_can_be_run_by_hand(
 def test_the_sensor_watches_from_the_start() -> None:
     assert rpo_sensor.default_status == dg.DefaultSensorStatus.RUNNING
     assert rpo_sensor.minimum_interval_seconds == 60
+
+
+def test_a_snapshot_from_the_future_is_named_and_fails_the_check(
+    store: Store, small: Server
+) -> None:
+    proven(store, small, HOUR)
+    cursor, _ = reported()
+    ahead = proven(store, small, -30 * HOUR)
+    cursor, evaluation = reported(cursor)
+    assert (cursor, evaluation.passed) == ("fail", False)
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    assert f"the snapshot of {ahead.name} lies" in str(evaluation.description)
+    assert "the clock or its manifest is wrong" in str(evaluation.description)
+
+
+def test_damage_that_verify_found_is_reported(
+    store: Store, settings: Settings, small: Server
+) -> None:
+    backup = proven(store, small, HOUR)
+    assert reported()[0] == "pass"
+    sidecar(backup.path, ROLES_SUFFIX).write_text("CREATE ROLE nobody;")
+    verify_named(settings, backup.name)
+    cursor, evaluation = reported("pass")
+    assert (cursor, evaluation.passed) == ("none", False)

@@ -205,6 +205,14 @@ def test_pg_restore_reads_a_hostile_database_name_as_one_name(name: str) -> None
     assert "--exit-on-error" in arguments
 
 
+@pytest.mark.parametrize("file", [Path("x.dump"), None])
+def test_tablespaces_are_ignored_on_demand_alone(file: Path | None) -> None:
+    whole = client_tools.restore_arguments(file, dbname="hotel", jobs=2)
+    without = client_tools.restore_arguments(file, dbname="hotel", jobs=2, tablespaces=False)
+    assert set(without) - set(whole) == {"--no-tablespaces"}
+    assert set(whole) <= set(without)
+
+
 def test_psql_stops_at_the_first_error_with_exit_code_3(small: Server) -> None:
     done = client_tools.transport_for(None).run(
         "psql",

@@ -378,6 +378,71 @@ def test_owners_and_grantees_are_roles_that_a_dump_names(
         assert databases.roles_needed(session) == sorted(["kajovo", role])
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE t ()",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE barva AS ENUM ()",
+        "CREATE SCHEMA s",
+        "CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq)",
+        "CREATE OPERATOR FAMILY f USING btree",
+        "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS STORAGE int",
+        "CREATE COLLATION k (locale = 'C')",
+        "CREATE CONVERSION k FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+        "CREATE STATISTICS s ON id, jméno FROM hosté",
+        "CREATE TEXT SEARCH CONFIGURATION c (PARSER = default)",
+        "CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple)",
+        "CREATE LANGUAGE jazyk HANDLER plpgsql_call_handler",
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE PUBLICATION p",
+        "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+        "ALTER FUNCTION f() OWNER TO {}; CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION f()",
+        "SELECT lo_create(4244)",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+        "GRANT SELECT ON hosté TO kajovo",
+        "GRANT SELECT (jméno) ON hosté TO kajovo",
+        "CREATE POLICY p ON hosté TO kajovo",
+        "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+        "CREATE USER MAPPING FOR kajovo SERVER s; ALTER ROLE {0} SUPERUSER;"
+        "ALTER FOREIGN DATA WRAPPER w OWNER TO {0}; ALTER SERVER s OWNER TO {0}",
+    ],
+)
+def test_what_initdbs_superuser_has_is_needed_too_though_nothing_depends_on_it(
+    small: Server, role: str, script: str
+) -> None:
+    _give_tables(small, role)
+    with databases.connect(small) as session:
+        # neither what initdb made, nor members of extensions, nor what a session keeps for itself
+        session.execute("CREATE EXTENSION citext; CREATE TEMP TABLE dočasná (id serial)")
+        assert databases.roles_needed(session) == [role]
+        session.execute(script.format(role).encode())
+        assert databases.roles_needed(session) == sorted(["kajovo", role])
+        session.execute(f"DROP OWNED BY {role} CASCADE".encode())
+
+
+def test_the_owner_of_a_subscription_is_needed(small: Server, role: str) -> None:
+    _give_tables(small, role)
+    with databases.connect(small) as session:
+        session.execute(
+            "CREATE SUBSCRIPTION odběr CONNECTION 'host=není' PUBLICATION p WITH (connect = false)"
+        )
+        try:
+            assert databases.roles_needed(session) == sorted(["kajovo", role])
+            other = small.database("postgres")
+            with databases.connect(other) as elsewhere:
+                assert role not in databases.roles_needed(elsewhere)
+        finally:
+            session.execute("ALTER SUBSCRIPTION odběr SET (slot_name = NONE)")
+            session.execute("DROP SUBSCRIPTION odběr")
+
+
+def _give_tables(small: Server, role: str) -> None:
+    with databases.connect(small) as session:
+        for name in ("hosté", '"Kniha ""přání"""', "prázdná"):
+            session.execute(f"ALTER TABLE {name} OWNER TO {role}".encode())
+
+
 def test_roles_of_other_databases_are_not_needed(
     small: Server, role: str, new_database: Callable[[str], Server]
 ) -> None:

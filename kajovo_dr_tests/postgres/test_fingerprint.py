@@ -387,8 +387,7 @@ def test_alembic_heads_are_read_where_the_setting_says(session: Connection) -> N
         "INSERT INTO \"Jiné\".v VALUES ('b'), ('a'); CREATE TABLE empty (version_num text)"
     )
     heads = [
-        fingerprint.definitions(session, table).alembic_head
-        for table in ("Jiné.v", "v", "empty")
+        fingerprint.definitions(session, table).alembic_head for table in ("Jiné.v", "v", "empty")
     ]
     assert heads == ["a, b", None, None]
 

@@ -50,11 +50,21 @@ SCHEMA = r"""
     CREATE COLLATION czech FROM "C"; CREATE SCHEMA "Jiné"; CREATE PUBLICATION pub FOR TABLE stays;
     CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
     CREATE TEXT SEARCH DICTIONARY dict (TEMPLATE = simple);
-    CREATE FOREIGN DATA WRAPPER far; CREATE SERVER there FOREIGN DATA WRAPPER far OPTIONS (a 'b');
-    CREATE FOREIGN TABLE outside (a int) SERVER there OPTIONS (c 'd');
+    CREATE FOREIGN DATA WRAPPER far;
+    CREATE SERVER there FOREIGN DATA WRAPPER far OPTIONS (z '1', a 'b');
+    CREATE FOREIGN TABLE outside (a int OPTIONS (y 'x', b 'c')) SERVER there
+        OPTIONS (z '1', c 'd');
     CREATE USER MAPPING FOR schéma_host SERVER there;
     GRANT SELECT ON rooms TO schéma_host; GRANT UPDATE (floor) ON rooms TO schéma_host;
     ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO schéma_host;
+    CREATE STATISTICS calculated ON (floor + 1), name FROM rooms;
+    CREATE PUBLICATION part FOR TABLE rooms (id, name) WHERE (id > 3);
+    CREATE TRANSFORM FOR int8 LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal),
+        TO SQL WITH FUNCTION int8recv(internal));
+    CREATE ACCESS METHOD tree TYPE INDEX HANDLER gisthandler;
+    CREATE OPERATOR CLASS ordered FOR TYPE int USING btree AS OPERATOR 1 <,
+        FUNCTION 1 btint4cmp(int, int);
+    SELECT lo_from_bytea(4711, 'x');
     COMMENT ON TABLE rooms IS 'x'; COMMENT ON COLUMN rooms.name IS 'y';
 """.replace(
     "CREATE CAST",
@@ -213,10 +223,50 @@ CHANGES = {
     "ALTER FOREIGN DATA WRAPPER far OPTIONS (x 'y')": "foreign-data wrapper far",
     "DROP USER MAPPING FOR schéma_host SERVER there": 'user mapping "schéma_host" on server there',
 }
+#: As above, of kinds that few databases have, and of parts that are easily forgotten.
+CHANGES |= {
+    "DROP DOMAIN short; CREATE DOMAIN short AS text COLLATE \"C\" DEFAULT 'a'"
+    " CONSTRAINT shorter CHECK (length(VALUE) < 9)": "domain public.short",
+    "DROP STATISTICS calculated; CREATE STATISTICS calculated ON (floor + 2), name FROM rooms": (
+        "statistics object public.calculated"
+    ),
+    'ALTER PUBLICATION pub ADD TABLES IN SCHEMA "Jiné"': "publication pub",
+    "ALTER PUBLICATION part SET TABLE rooms (id, name) WHERE (id > 4)": "publication part",
+    "ALTER PUBLICATION part SET TABLE rooms (id) WHERE (id > 3)": "publication part",
+    "CREATE SUBSCRIPTION sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)": (
+        "subscription sub"
+    ),
+    "DROP TRANSFORM FOR int8 LANGUAGE sql; CREATE TRANSFORM FOR int8 LANGUAGE sql"
+    " (FROM SQL WITH FUNCTION prsd_lextype(internal))": "transform for bigint language sql",
+    "DROP ACCESS METHOD tree; CREATE ACCESS METHOD tree TYPE INDEX HANDLER spghandler": (
+        "access method tree"
+    ),
+    "ALTER OPERATOR FAMILY ordered USING btree ADD OPERATOR 3 = (int, int)": (
+        "operator family public.ordered USING btree"
+    ),
+    "ALTER LARGE OBJECT 4711 OWNER TO schéma_host": "large objects owners and privileges",
+    "GRANT SELECT ON LARGE OBJECT 4711 TO schéma_host": "large objects owners and privileges",
+    "GRANT USAGE ON FOREIGN SERVER there TO schéma_host": "server there",
+    "ALTER FOREIGN TABLE outside ALTER a OPTIONS (SET b 'd')": "foreign table public.outside",
+    "ALTER TABLE rooms SET (toast.autovacuum_enabled = off)": "table public.rooms",
+    "DROP INDEX by_name; CREATE INDEX by_name ON rooms (name NULLS FIRST)": "index public.by_name",
+    "ALTER POLICY mine ON rooms WITH CHECK (id > 0)": "policy public.rooms.mine",
+    "CREATE OR REPLACE TRIGGER watch BEFORE UPDATE OF name ON rooms FOR EACH ROW"
+    " EXECUTE FUNCTION trig('x')": "trigger public.rooms.watch",
+    "DROP FUNCTION twice; CREATE FUNCTION twice(b int DEFAULT 1) RETURNS int LANGUAGE sql"
+    " AS 'SELECT b * 2'": "function public.twice(a integer), function public.twice(b integer)",
+    "CREATE OR REPLACE FUNCTION twice(a int DEFAULT 1) RETURNS int LANGUAGE sql"
+    """ AS 'SELECT "a" * 2'""": "function public.twice(a integer)",
+    "COMMENT ON TABLE rooms IS '\"x\"'": "comment on table public.rooms",
+}
 #: What these say is that nothing of the schema was changed.
 SAME = (
     "ALTER TABLE stays ADD c text; ALTER TABLE stays DROP c",
     "INSERT INTO rooms (name) VALUES ('x')",
+    "ALTER SERVER there OPTIONS (DROP z); ALTER SERVER there OPTIONS (ADD z '1')",
+    "ALTER FOREIGN TABLE outside OPTIONS (DROP z); ALTER FOREIGN TABLE outside OPTIONS (z '1')",
+    "ALTER FOREIGN TABLE outside ALTER a OPTIONS (DROP y);"
+    "ALTER FOREIGN TABLE outside ALTER a OPTIONS (ADD y 'x')",
     "SELECT setval('loose', 9)",
     "CREATE TEMP TABLE mine (a int); CREATE INDEX ON mine (a)",
     "REINDEX TABLE rooms",
@@ -304,3 +354,32 @@ def test_a_schema_rebuilt_by_the_client_tools_is_the_same(
                 assert differing(before, after) == set()
         finally:
             databases.drop(admin, rebuilt.dbname)
+
+
+def test_a_function_replaced_meanwhile_is_seen_as_the_snapshot_has_it(
+    place: Server, before: SchemaObjects
+) -> None:
+    made = "CREATE OR REPLACE FUNCTION twice(a int DEFAULT {0}) RETURNS int LANGUAGE sql AS '{1}'"
+    with databases.connect(place, autocommit=False) as session, databases.connect(place) as other:
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.execute("SELECT 1")
+        other.execute(made.format(2, "SELECT 3").encode())
+        try:
+            assert read(session) == before
+        finally:
+            other.execute(made.format(1, "SELECT a * 2").encode())
+
+
+def test_columns_of_statistics_have_names_that_outlive_dropped_columns(
+    place: Server, before: SchemaObjects
+) -> None:
+    change = (
+        "DROP STATISTICS st; ALTER TABLE rooms ADD later int; ALTER TABLE rooms DROP later;"
+        "ALTER TABLE rooms ADD last int; CREATE STATISTICS st ON floor, last FROM rooms"
+    )
+    anew = change.replace("ADD later int; ALTER TABLE rooms DROP later;", "ADD last int;")
+    anew = anew.replace("ALTER TABLE rooms ADD last int; CREATE", "CREATE")
+    with changed(place, change) as old:
+        pass
+    with changed(place, anew) as new:
+        assert old == new

@@ -247,6 +247,25 @@ def test_a_failed_restore_leaves_a_prepared_database_empty(
         assert databases.content(session) == []
 
 
+def test_a_restore_that_fails_after_its_large_objects_leaves_a_prepared_database_empty(
+    each_format: Settings, small: Server, new_database: Callable[[str], Server]
+) -> None:
+    # the index is made after them, by a function that does not survive an empty search_path
+    function = "FUNCTION délka(text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+    with databases.connect(small) as session:
+        session.execute(
+            f"SELECT lo_from_bytea(0, 'fotka'); CREATE {function} 'BEGIN RETURN 1; END';"
+            f"CREATE INDEX ON hosté (délka(jméno)); CREATE OR REPLACE {function}"
+            " 'BEGIN RETURN (SELECT count(*) FROM prázdná); END'".encode()
+        )
+    backup = take(each_format, small, reason="test").backup
+    prepared = new_database("připravená")
+    with pytest.raises(RestoreFailed, match='relation "prázdná" does not exist'):
+        restore(each_format, backup, prepared, named=True)
+    with databases.connect(prepared) as session:
+        assert databases.content(session) == []
+
+
 def test_a_restore_that_takes_too_long_is_stopped(
     settings: Settings, backup: Backup, target: Server
 ) -> None:

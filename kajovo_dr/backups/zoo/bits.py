@@ -15,6 +15,8 @@ from kajovo_dr.backups.zoo.specimen import Specimen
 FAMILY = Family()
 #: Where the texts of both formats begin to speak of indexes and constraints.
 POST_DATA = (b"CREATE INDEX ", b"CREATE UNIQUE INDEX ", b"ADD CONSTRAINT ")
+#: Offset into those at which a statement still begins as those of pg_dump do.
+_SECOND_WORD = len(b"CREATE ")
 #: Bit 0x20 would only change the case of a letter.
 _ONE_BIT = 0x01
 
@@ -63,7 +65,7 @@ def bit_in_data(specimen: Specimen) -> None:
 
 @FAMILY.mutant("bit-flipped-in-indexes", BOTH, rung="sha256", imitates="bit rot in a definition")
 def bit_in_indexes(specimen: Specimen) -> None:
-    specimen.flip(specimen.find(*POST_DATA), _ONE_BIT)
+    specimen.flip(specimen.find(*POST_DATA) + _SECOND_WORD, _ONE_BIT)
 
 
 FAMILY.mutant(

@@ -161,7 +161,7 @@ def meta_command(lines: Iterator[bytes]) -> Iterator[bytes]:
         yield line
 
 
-@edited("rows-deleted-at-the-end", rung="rows_equal", imitates="a statement was appended")
+@edited("rows-deleted-at-the-end", rung="commands", imitates="a statement was appended")
 def rows_deleted_at_the_end(lines: Iterator[bytes]) -> Iterator[bytes]:
     emptied = b""
     for line, statement in in_rows(lines):
