@@ -95,8 +95,11 @@ def not_proven(backup: Backup) -> NotProven:
 def _require_one_database(store: Store, usable: list[Backup]) -> None:
     """Two databases may share a store, and even a name: nobody knows then which one is meant."""
     names = {backup.manifest.database for backup in usable}
-    places = {_place(backup) for backup in usable if backup.manifest.identity}
-    found = sorted(names if len(names) > 1 else places)
+    signed = [backup for backup in usable if backup.manifest.identity]
+    places = {_place(backup) for backup in signed}
+    # one database may have had several addresses, and one address several volumes
+    one = len({backup.manifest.identity for backup in signed}) <= 1
+    found = sorted(names if len(names) > 1 else () if one else places)
     if len(found) > 1:
         raise NoBackupBefore(
             f"{store.folder} has backups of several databases: {', '.join(found)}",

@@ -101,8 +101,6 @@ def _schema(before: Fingerprint, after: Fingerprint, *, same_major: bool) -> Ver
         for name in sorted(_differing(before.objects, after.objects))
         if not (name == _PUBLIC and name not in before.objects)
     ]
-    for name in sorted(before.extensions.keys() - after.extensions.keys()):
-        differing.append(f"extension {name}: missing")
     judged = wording.ordered if same_major else wording.essence
     was, now = _each(judged, before.wording), _each(judged, after.wording)
     differing += [

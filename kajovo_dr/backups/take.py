@@ -32,7 +32,7 @@ from kajovo_dr.errors import (
     SizeCollapsed,
     StoreFull,
 )
-from kajovo_dr.postgres import client_tools, databases, fingerprint
+from kajovo_dr.postgres import client_tools, databases, fingerprint, schema_objects
 from kajovo_dr.postgres.fingerprint import Fingerprint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.postgres.transport import Transport
@@ -157,6 +157,7 @@ def _snapshot(
         snapshot = databases.export_snapshot(connection, lock_timeout_s=settings.lock_timeout_s)
         facts = databases.facts(connection)
         client_tools.require_as_new_as("pg_dump", client, facts.server_major)
+        schema_objects.require_known(facts.server_major)
         fingerprint.pin(connection)
         tables = fingerprint.lock_tables(connection)
         if tables < settings.min_tables:

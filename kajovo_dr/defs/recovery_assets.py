@@ -14,7 +14,7 @@ from pydantic import Field
 
 from kajovo_dr import moments
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.defs import checks
+from kajovo_dr.defs import checks, proof_checks
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.errors import NotConfigured, NotReady, SettingError, SmokeFailed
 from kajovo_dr.postgres.server import Server
@@ -63,7 +63,7 @@ class DatabaseConfig(dg.Config):
 @dg.asset(
     group_name=_GROUP,
     kinds={"postgres"},
-    deps=[checks.BACKUP],
+    deps=[proof_checks.PROOF],
     description="A backup restored into a new database; every table's rows equal the manifest.",
 )
 def restored_database(

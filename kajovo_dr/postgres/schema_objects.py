@@ -15,12 +15,17 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from kajovo_dr.errors import ServerError
 from kajovo_dr.postgres import schema_rare, schema_routines, schema_tables, wording
 from kajovo_dr.postgres.databases import Connection
 
 _QUOTED = re.compile(r'(?<!")"([a-z_][a-z0-9_]*)"(?!")')
 #: A row has quotes of its own, and doubles those within.
 _IN_ROWS = re.compile(r'"*([a-z_][a-z0-9_]*)"*')
+
+
+#: The queries ask for columns and functions that it was the first to have.
+_OLDEST = 14
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,16 @@ class SchemaObjects:
             for name, value in sorted(part.items()):
                 digest.update(f"{name}\0{value}\n".encode())
         return digest.hexdigest()
+
+
+def require_known(server_major: int) -> None:
+    """Raise `ServerError` for a server whose schema cannot be read completely."""
+    if server_major < _OLDEST:
+        raise ServerError(
+            f"the source is PostgreSQL {server_major}, whose schema cannot be proven to come back",
+            hint=f"upgrade it to {_OLDEST} or newer: {_OLDEST - 1} got its last corrections in"
+            " November 2025. Until then pg_dump alone can save it.",
+        )
 
 
 def read(connection: Connection) -> SchemaObjects:

@@ -112,6 +112,16 @@ def test_when_nobody_can_tell_whose_they_are_none_is_taken(store: Store) -> None
     assert "name the backup" in which.value.hint
 
 
+def test_one_database_may_have_had_several_addresses(store: Store) -> None:
+    first = proven(store, 0, "ours")
+    moved = proven(store, 1, "ours", server=ELSEWHERE)
+    later = NOON + 9 * HOUR
+    assert names(proven_before(store, later, DATABASE)) == names([moved, first])
+    at = Server({**PROTECTED.params, "port": "1"})
+    found = identities_of(Settings.load(), store, at)
+    assert names(proven_before(store, later, DATABASE, found)) == names([moved, first])
+
+
 def test_a_backup_says_which_server_and_database_it_is_of(backup: Backup, small: Server) -> None:
     with databases.connect(small) as session:
         assert backup.manifest.identity == databases.identity(session, small)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from kajovo_dr.errors import ServerError
 from kajovo_dr.postgres import client_tools, databases, fingerprint, schema_objects
 from kajovo_dr.postgres.databases import Connection
 from kajovo_dr.postgres.schema_objects import SchemaObjects
@@ -383,3 +384,10 @@ def test_columns_of_statistics_have_names_that_outlive_dropped_columns(
         pass
     with changed(place, anew) as new:
         assert old == new
+
+
+def test_a_server_too_old_to_be_read_completely_is_refused() -> None:
+    schema_objects.require_known(14)
+    with pytest.raises(ServerError, match="PostgreSQL 13") as old:
+        schema_objects.require_known(13)
+    assert "upgrade it to 14" in old.value.hint
