@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,8 +117,9 @@ def take(
         # a server with SQL_ASCII keeps, and sends as UTF-8, whatever it was given
         scan = SqlScan(checks_encoding=snapshot.facts.locale["ENCODING"] == "SQL_ASCII")
         with _beside(settings, transport, server, snapshot, incoming, progress) as reading:
+            also = scan.feed if kind == "plain" else None
             written = _dump(
-                settings, transport, server, snapshot, incoming, usual, scan, reading, progress
+                settings, transport, server, snapshot, incoming, usual, also, reading, progress
             )
         written |= {
             **reading.found,
@@ -229,13 +230,13 @@ def _dump(
     snapshot: _Snapshot,
     incoming: Incoming,
     usual: catalog.Usual,
-    scan: SqlScan,
+    also: Callable[[bytes], None] | None,
     reading: _Reading,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write the dump file; what the manifest says of it, the sha256 taken from the stream.
 
-    scan reads a plain dump on its way. What fails in reading ends the dump, too.
+    also: reads it on its way. What fails in reading ends the dump, too.
     """
     arguments = client_tools.dump_arguments(
         custom=settings.backup_format == "custom",
@@ -246,7 +247,6 @@ def _dump(
     expected = int(usual.size_bytes) if usual.size_bytes else None
     progress("dump", 0, expected)
     begun = time.monotonic()
-    also = scan.feed if settings.backup_format == "plain" else None
     with HashingWriter(incoming.dump_file, also) as writer:
 
         def sink(chunk: bytes) -> None:

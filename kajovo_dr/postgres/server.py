@@ -105,6 +105,11 @@ class Server:
         """The role that connects; libpq's default is the system user."""
         return self.params.get("user", "")
 
+    def setting(self, name: str, value: str) -> Server:
+        """The same, with a setting of the server's for every session there."""
+        options = f"{self.params.get('options', '')} -c {name}={value}".strip()
+        return replace(self, params={**self.params, "options": options})
+
     def database(self, name: str) -> Server:
         """The same server and login, another database."""
         return replace(self, params={**self.params, "dbname": name})

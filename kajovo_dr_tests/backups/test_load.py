@@ -237,3 +237,23 @@ def test_a_server_without_the_tablespaces_takes_a_dump_that_names_them(
         )
         with databases.connect(target) as session:
             assert session.execute("SELECT m.i FROM m JOIN a USING (i)").fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize(("jobs", "workers"), [(2, "0"), (16, "2")])
+def test_jobs_that_have_all_of_a_few_cores_build_an_index_alone(
+    settings: Settings, small: Server, empty: Server, jobs: int, workers: str
+) -> None:
+    with databases.connect(small) as session:
+        session.execute(
+            "CREATE FUNCTION workers() RETURNS text IMMUTABLE LANGUAGE sql"
+            " AS $$ SELECT current_setting('max_parallel_maintenance_workers') $$;"
+            "CREATE TABLE seen"
+            " (id int, workers text GENERATED ALWAYS AS (public.workers()) STORED);"
+            "INSERT INTO seen VALUES (1)"
+        )
+    several = settings.with_overrides(backup_format="custom", restore_jobs=jobs)
+    backup = take(several, small, reason="test").backup
+    transport = client_tools.transport_for(None)
+    load(several, transport, backup, empty, disposable=True, progress=silent)
+    with databases.connect(empty) as session:
+        assert session.execute("SELECT workers FROM seen").fetchall() == [(workers,)]

@@ -40,8 +40,6 @@ def lines() -> list[Line]:
         found += [
             Line(f"{kind}: backup with sha256, roles and manifest, without fingerprint and "
                  "inspection / pg_dump", f"dump {kind}", f"pg_dump {kind}", 1.05),
-            Line(f"{kind}: the same with its inspection / pg_dump",
-                 f"dump + inspection {kind}", f"pg_dump {kind}"),
             Line(f"{kind}: dump with the fingerprint beside it / pg_dump",
                  f"dump beside fingerprint {kind}", f"pg_dump {kind}", 1.35),
             Line(f"{kind}: whole backup, with fingerprint and inspection / pg_dump",

@@ -344,3 +344,10 @@ def test_client_tools_see_this_database_and_nothing_of_the_shell(
 def test_what_libpq_and_the_tools_might_fill_in_differently_is_refused(url: str, said: str) -> None:
     with pytest.raises(UrlError, match=said):
         Server.from_url(url)
+
+
+def test_a_setting_joins_those_that_the_url_has() -> None:
+    server = Server.from_url("postgresql://u@h/d?options=-c%20lock_timeout%3D5")
+    both = server.setting("work_mem", "64MB").environment()["PGOPTIONS"]
+    assert both == "-c lock_timeout=5 -c work_mem=64MB"
+    assert "PGOPTIONS" not in Server.from_url("postgresql://u@h/d").environment()
