@@ -24,6 +24,9 @@ from kajovo_dr.errors import CommandMissing, ToolTimeout
 
 #: 1 MiB: larger reads gained nothing when streaming pg_dump (256 KiB to 1 MiB measured equal).
 CHUNK = 1 << 20
+#: A read of fewer bytes than this came too early: pg_dump gives them in the pause (350 MB/s).
+_FILLED = CHUNK // 4
+_PAUSE_S = 0.002
 #: Bytes of standard error kept: the end, where tools put the reason.
 ERROR_TAIL = 16_384
 #: Lines of standard error that an error message quotes.
@@ -85,7 +88,8 @@ def run(
         stderr=subprocess.PIPE,
     )
     _widen(process.stdin)
-    _widen(process.stdout)
+    # a pipe that fills anyway, for somebody who wants the stream and not the answer
+    patient = _widen(process.stdout) and stdout is not None
     errors: deque[bytes] = deque()
     collected: list[bytes] = []
     failures: list[BaseException] = []
@@ -104,7 +108,7 @@ def run(
         watchdog.start()
         for worker in workers:
             worker.start()
-        _read(process.stdout, stdout or collected.append)
+        _read(process.stdout, stdout or collected.append, patient=patient)
         process.wait()
     except BaseException:
         _kill(process)
@@ -210,16 +214,18 @@ def _popen(words: tuple[str, ...], *, run_as: str | None, **options: Any) -> Run
         raise CommandMissing(f"cannot start {words[0]}: {why}") from None
 
 
-def _widen(stream: IO[bytes] | None) -> None:
-    """A pipe that holds a whole chunk instead of 64 KiB, so that tool and we wait less in turns.
+def _widen(stream: IO[bytes] | None) -> bool:
+    """Let a pipe hold a whole chunk instead of 64 KiB, so that tool and we wait less in turns.
 
-    Linux alone knows how; there the kernel may refuse a user who has many such pipes open.
+    Linux alone knows how; there the kernel may refuse a user who has many such pipes open: False.
     """
     if sys.platform == "linux" and stream is not None:
         import fcntl
 
         with contextlib.suppress(OSError):
             fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, CHUNK)
+            return True
+    return False
 
 
 def _private(path: str, flags: int) -> int:
@@ -232,10 +238,15 @@ def _group_of(user: str) -> int:
     return pwd.getpwnam(user).pw_gid
 
 
-def _read(stream: IO[bytes] | None, sink: Callable[[bytes], None]) -> None:
+def _read(stream: IO[bytes] | None, sink: Callable[[bytes], None], *, patient: bool) -> None:
+    """patient: let the pipe fill. pg_dump writes 4 KiB at a time; woken by each of them we took
+    three times the processor's time, and backups of plain SQL 1.3 times pg_dump's instead of 1.1.
+    """
     assert stream is not None
     while chunk := os.read(stream.fileno(), CHUNK):
         sink(chunk)
+        if patient and len(chunk) < _FILLED:
+            time.sleep(_PAUSE_S)
 
 
 def _drain(stream: IO[bytes] | None, tail: deque[bytes]) -> None:
