@@ -16,8 +16,8 @@ DAGSTER_DATABASE = "dagster"
 #: Names of the stack that the sandbox stands in for.
 HOTEL_DATABASE = "kajovo_hotel"
 HOTEL_ROLE = "kajovo"
-#: What makes loading fast and would lose data in a power cut (ratios in docs/benchmarks.md): WAL is
-#: hardly written, nothing is flushed.
+#: What makes loading fast and would lose data in a power cut: WAL is hardly written, nothing is
+#: flushed.
 _FOR_SPEED = {
     "fsync": "off",
     "full_page_writes": "off",
