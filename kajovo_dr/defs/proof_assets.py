@@ -88,8 +88,9 @@ def rpo_24h(environment: Environment) -> dg.AssetCheckResult:
 
 
 def judged(environment: Environment) -> tuple[str, dg.AssetCheckResult]:
-    """The recovery point's state now in one word, and its check's result. The files are the truth:
-    a store that cannot be read has no recovery point.
+    """The recovery point's state now, verdict and backup, and its check's result.
+
+    The files are the truth: a store that cannot be read has no recovery point.
     """
     try:
         settings = environment.settings()
@@ -97,7 +98,8 @@ def judged(environment: Environment) -> tuple[str, dg.AssetCheckResult]:
     except (DrError, OSError) as failure:
         why = failure.described() if isinstance(failure, DrError) else str(failure)
         return "unreadable", proof_checks.rpo_failed(why)
-    return point.verdict, proof_checks.rpo_result(point, settings.rpo_hours)
+    state = f"{point.verdict} {point.backup}".strip()
+    return state, proof_checks.rpo_result(point, settings.rpo_hours)
 
 
 def proven(context: Context, environment: Environment, backup: Backup) -> Told:

@@ -18,7 +18,11 @@ from kajovo_dr.defs.resources import Environment
 def rpo_sensor(
     context: dg.SensorEvaluationContext, environment: Environment
 ) -> dg.SensorResult | dg.SkipReason:
-    """Judge the recovery point; the cursor is the state that was reported last."""
+    """Judge the recovery point; the cursor is the state that was reported last.
+
+    Another backup is another state: Dagster shows no verdict beside a recovery point that is newer
+    than it.
+    """
     state, result = judged(environment)
     if state == context.cursor:
         return dg.SkipReason(f"the recovery point's state is still {state}")
