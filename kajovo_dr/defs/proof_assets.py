@@ -34,13 +34,13 @@ Context = dg.OpExecutionContext | dg.AssetExecutionContext
 class Told:
     """What Dagster is to be told of a proof. problem: why the backup is not proven; None: it is.
 
-    moved: the recovery point's event, if the proof moved it. Events are yielded, never logged
+    moved: the recovery point's events, if the proof moved it. Events are yielded, never logged
     through the context: what it was given is lost when the step fails after all.
     """
 
     results: list[dg.AssetCheckResult]
     problem: DrError | None = None
-    moved: list[dg.AssetMaterialization] = field(default_factory=list)
+    moved: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -125,8 +125,13 @@ def proven(context: Context, environment: Environment, backup: Backup) -> Told:
     )
 
 
-def moved(environment: Environment, backup: Backup) -> Iterator[dg.AssetMaterialization]:
-    """The event of `recovery_point`, unless a newer backup is proven: then it does not move."""
+def moved(
+    environment: Environment, backup: Backup
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """The event of `recovery_point`, unless a newer backup is proven: then it does not move.
+
+    With its check, because Dagster shows no verdict that is older than the materialization.
+    """
     settings = environment.settings()
     point = point_of(settings, open_store(settings), environment.source(), datetime.now(UTC))
     if point.snapshot is None or point.age_s is None or point.backup != backup.name:
@@ -140,6 +145,8 @@ def moved(environment: Environment, backup: Backup) -> Iterator[dg.AssetMaterial
             "backup": point.backup,
         },
     )
+    result = proof_checks.rpo_result(point, settings.rpo_hours)
+    yield checks.evaluation(result, blocking=False)
 
 
 def day_of(settings: Settings, backup: Backup) -> str:

@@ -20,8 +20,7 @@ def rpo_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Judge the recovery point; the cursor is the state that was reported last.
 
-    Another backup is another state: Dagster shows no verdict beside a recovery point that is newer
-    than it.
+    Another backup is another state: it may have been proven, or lost, without Dagster.
     """
     state, result = judged(environment)
     if state == context.cursor:

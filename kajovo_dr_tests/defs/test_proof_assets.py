@@ -60,7 +60,7 @@ def test_a_backup_and_its_proof_are_one_run_and_move_the_recovery_point(
     result = run("postgres_backup_job", partition=today())
     assert result.success
     assert materialized(result) == ["postgres_backup", "recovery_point", "restore_proof"]
-    checks = {"dump_size", "dump_integrity", *VERDICTS, *CHECKS}
+    checks = {"dump_size", "dump_integrity", *VERDICTS, *CHECKS, "rpo_24h"}
     assert checks_of(result) == dict.fromkeys(checks, True)
     assert instance.get_materialized_partitions(PROOF) == {today()}
     (backup,) = catalog.backups(open_store(settings))

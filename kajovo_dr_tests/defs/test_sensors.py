@@ -121,7 +121,7 @@ def test_every_transition_is_reported_once(store: Store, small: Server) -> None:
     cursor, evaluation = reported(cursor)
     assert (word(cursor), evaluation.passed) == ("pass", True)
     assert isinstance(tick(cursor), dg.SkipReason)
-    # a newer recovery point has no verdict in the UI until there is a newer check
+    # another recovery point, whose verdict is the same
     newest = proven(store, small, HOUR)
     cursor, evaluation = reported(cursor)
     assert (word(cursor), evaluation.metadata["backup"].value) == ("pass", newest.name)
