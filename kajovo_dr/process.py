@@ -27,6 +27,8 @@ CHUNK = 1 << 20
 #: A read of fewer bytes than this came too early: pg_dump gives them in the pause (350 MB/s).
 _FILLED = CHUNK // 4
 _PAUSE_S = 0.002
+#: Reads without a pause after one that was in vain.
+_WITHOUT = 100
 #: Bytes of standard error kept: the end, where tools put the reason.
 ERROR_TAIL = 16_384
 #: Lines of standard error that an error message quotes.
@@ -243,10 +245,17 @@ def _read(stream: IO[bytes] | None, sink: Callable[[bytes], None], *, patient: b
     three times the processor's time, and backups of plain SQL 1.3 times pg_dump's instead of 1.1.
     """
     assert stream is not None
+    paused, without = False, 0
     while chunk := os.read(stream.fileno(), CHUNK):
         sink(chunk)
-        if patient and len(chunk) < _FILLED:
+        filled = len(chunk) >= _FILLED
+        if paused and not filled:  # the tool is slow itself, as one that compresses is
+            without = _WITHOUT
+        paused = patient and not filled and not without
+        if paused:
             time.sleep(_PAUSE_S)
+        elif without:
+            without -= 1
 
 
 def _drain(stream: IO[bytes] | None, tail: deque[bytes]) -> None:
