@@ -41,6 +41,9 @@ cores are busy from its first to its last second, so no order of the work makes 
   complete, by one core while the other has nothing to do: that is the difference between the dump
   and the whole backup. It is kept, because a backup is judged by it until it is proven.
 - *Whole proof*: about 0.9 s go into `initdb`, a start, a database and an end, whatever the size.
+
+With 10 GB (one round, 2026-11-23) our process had at most 76 MB: dump 59, whole backup 64, loading
+67, proof 76.
 """
 
 
