@@ -30,7 +30,7 @@ _WHY = """
 ## Why not less
 
 pg_dump of 0.5 GB takes 1.6 seconds of processor time, our backup 3.3 (plain) or 3.0 (custom): both
-cores are busy from its first to its last second, so no order of the work makes it much shorter.
+cores are busy for as long as pg_dump runs, so no order of the work makes that much shorter.
 
 - *Backup without fingerprint*: sha256 (0.5 s/GB) and the way through our process are work that
   pg_dump alone does not have, and it leaves less than half a core for them. About 0.1 s goes into
