@@ -24,19 +24,27 @@ _NEW_PROCESS_GROUP = 0x200
 def main() -> int:
     """Run argv[1:] until it ends; its exit code, or 128 and the signal that killed it."""
     posix = os.name == "posix"
+    asked = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        for each in started:
+            _ask(each)
+
+    # before the server starts: interrupted between the two, we would leave it behind
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), forward)
     child: subprocess.Popen[bytes] = subprocess.Popen(
         sys.argv[1:],
         stdin=subprocess.DEVNULL,
         start_new_session=posix,
         creationflags=0 if posix else _NEW_PROCESS_GROUP,
     )
-
-    def forward(number: int, frame: FrameType | None) -> None:
+    started.append(child)
+    if asked.is_set():
         _ask(child)
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), forward)
     threading.Thread(target=_watch_parent, args=(child,), daemon=True).start()
     code = int(child.wait())
     _kill_group(child.pid)

@@ -34,6 +34,18 @@ process.start([sys.executable, "-c", sys.argv[1], sys.argv[2]], env=dict(os.envi
 time.sleep(600)
 """
 
+#: A tether that needs a second between the start of its server and its next step.
+SLOW = """
+import subprocess, sys, time
+from kajovo_dr import tether
+class Slow(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        time.sleep(1)
+tether.subprocess.Popen = Slow
+sys.exit(tether.main())
+"""
+
 
 @pytest.fixture
 def pids(tmp_path: Path) -> Callable[[], list[int]]:
@@ -86,3 +98,13 @@ def test_the_servers_exit_code_is_passed_on(tmp_path: Path, script: str, code: i
     running = process.start(command, env=dict(os.environ), log=tmp_path / "log", tethered=True)
     assert running.wait(LIMIT) == code
     process.stop(running, timeout=LIMIT)
+
+
+def test_a_tether_that_is_stopped_while_it_starts_its_server_leaves_none(
+    tmp_path: Path, pids: Callable[[], list[int]]
+) -> None:
+    command = [sys.executable, "-c", SLOW, sys.executable, "-c", SERVER, str(tmp_path / "pids")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as tether:
+        found = pids()
+        tether.send_signal(signal.SIGINT)
+        assert gone(found)
