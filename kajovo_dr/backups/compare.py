@@ -131,15 +131,13 @@ def _sequences(before: tuple[Sequence, ...], after: tuple[Sequence, ...]) -> Ver
 
 
 def _by_place(tables: Iterable[Table], field: str) -> dict[tuple[str, ...], int]:
-    """A figure of every table by its name; partitions that a restore may refill, by their root.
+    """A figure of every place of tables.
 
-    Rows and hashes are sums, so those of all partitions add up to those of the whole. Not by dotted
-    names: those of a."b.c" and "a.b".c are the same.
+    Rows and hashes are sums, so those of all partitions add up to those of the whole.
     """
     found: dict[tuple[str, ...], int] = {}
     for table in tables:
-        place = (table.root,) if table.root else table.key
-        found[place] = found.get(place, 0) + int(getattr(table, field) or 0)
+        found[table.place] = found.get(table.place, 0) + int(getattr(table, field) or 0)
     return found
 
 

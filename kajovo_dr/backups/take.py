@@ -112,7 +112,9 @@ def take(
     with (
         databases.mutex(server, settings.maintenance_database) as mutex,
         _snapshot(settings, server, client, progress) as snapshot,
-        store.incoming(databases.identity(mutex, server), kind, snapshot.at) as incoming,
+        store.incoming(
+            identity := databases.identity(mutex, server), kind, snapshot.at
+        ) as incoming,
     ):
         # a server with SQL_ASCII keeps, and sends as UTF-8, whatever it was given
         scan = SqlScan(checks_encoding=snapshot.facts.locale["ENCODING"] == "SQL_ASCII")
@@ -123,7 +125,7 @@ def take(
             )
         written |= {
             **reading.found,
-            "identity": databases.identity(mutex, server),
+            "identity": identity,
             "client_version": client.text,
             "reason": reason,
             "shrink_accepted": accept_shrink,

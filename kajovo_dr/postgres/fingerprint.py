@@ -137,6 +137,14 @@ class Table(BaseModel):
         """(schema, name)."""
         return self.schema_, self.name
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Whose figures its own count for: the root's, where a restore may spread the rows anew.
+
+        Not a dotted name: those of a."b.c" and "a.b".c are the same.
+        """
+        return (self.root,) if self.root else self.key
+
 
 class Sequence(BaseModel):
     """A sequence while the dump ran: no snapshot holds it still.

@@ -173,8 +173,8 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
     progress("compare", 0, None)
     with databases.connect(target) as session:
         restored = databases.row_counts(session)
-    roots = {table.key: table.root for table in backup.manifest.tables}
-    promised, found = _by_place(backup.manifest.counts, roots), _by_place(restored, roots)
+    places = {table.key: table.place for table in backup.manifest.tables}
+    promised, found = _by_place(backup.manifest.counts, places), _by_place(restored, places)
     differing = [
         f"{'.'.join(place)}: {found.get(place)} rows, promised {promised.get(place)}"
         for place in sorted(promised.keys() | found.keys())
@@ -185,13 +185,11 @@ def _compare(backup: Backup, target: Server, progress: Progress) -> None:
 
 
 def _by_place(
-    counts: Mapping[tuple[str, str], int], roots: Mapping[tuple[str, str], str]
+    counts: Mapping[tuple[str, str], int], places: Mapping[tuple[str, str], tuple[str, ...]]
 ) -> dict[tuple[str, ...], int]:
-    """Rows by schema and table; partitions among which a restore may spread the rows anew, by the
-    name of their root alone.
-    """
+    """Rows by place; of a table that the manifest does not name, by its own name."""
     found: dict[tuple[str, ...], int] = {}
     for key, rows in counts.items():
-        place = (root,) if (root := roots.get(key)) else key
+        place = places.get(key, key)
         found[place] = found.get(place, 0) + rows
     return found
