@@ -36,7 +36,7 @@ from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery.journal import unfinished
 from kajovo_dr.recovery.report import human_duration
-from kajovo_dr.settings import PREFIX, Endpoint, Settings, SqlCheck
+from kajovo_dr.settings import PREFIX, Settings
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
 _ROOM_FOR = 3
@@ -91,9 +91,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return f"keys: {', '.join(value)}"
     if isinstance(value, tuple):
-        return ", ".join(
-            each.name if isinstance(each, Endpoint | SqlCheck) else str(each) for each in value
-        )
+        return ", ".join(getattr(each, "name", str(each)) for each in value)
     return re.sub(r"//[^/@]*@", "//…@", str(value))
 
 

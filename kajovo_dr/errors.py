@@ -4,7 +4,7 @@ Belongs here: classes, default messages, exit codes. Not here: printing (``cli``
 into Dagster failures (``defs``). A `DrError` is meant for the operator; anything else is a bug.
 
     DrError
-    ├── SettingError ─ UrlError, NotConfigured                            10–12
+    ├── SettingError ─ UrlError, NotConfigured, NotConfirmed              10–13
     ├── ServerError ── Unreachable, WrongCredentials, ClientTooOld,
     │                  ClientMissing, TargetBusy, DatabaseMissing,
     │                  EmbeddedServerError, ServerLost                    20–28
@@ -17,8 +17,11 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     ├── RestoreError ─ TargetNotEmpty, RestoreFailed, CountsDiffer,
     │                  RolesMissing, NoBackupBefore, NotProven            50–55
     ├── RecoveryError ─ MigrationFailed, NotReady, LoginRefused,
-    │                  SmokeFailed, LogUnwritable                         60–64
-    ├── ToolTimeout, CommandMissing, SandboxError                         70–72
+    │                  SmokeFailed, LogUnwritable, PreflightFailed,
+    │                  SwapFailed, ControlFailed, LegacyFailed,
+    │                  UndoImpossible                                     60–69
+    ├── ToolTimeout, CommandMissing, SandboxError, DrillFailed,
+    │   LogBroken, RecoveryUnfinished                                     70–75
     └── DoctorFindings                                                    80
 
 Messages are lowercase, without a full stop, and say what, where and how much; the remedy is `hint`.
@@ -74,6 +77,13 @@ class NotConfigured(SettingError):
     """
 
     exit_code = 12
+
+
+class NotConfirmed(SettingError):
+    """What was typed as confirmation is not the database's name; nothing was changed."""
+
+    exit_code = 13
+    hint = "type the name of the database that is to be replaced, exactly."
 
 
 class ServerError(DrError):
@@ -354,6 +364,47 @@ class LogUnwritable(RecoveryError):
     hint = "give the user that runs kajovo_dr the right to write in the state folder."
 
 
+class PreflightFailed(RecoveryError):
+    """The recovery cannot begin; nothing was changed."""
+
+    exit_code = 65
+    hint = "mend each finding; kajovo-dr recover --plan looks again and touches nothing."
+
+
+class SwapFailed(RecoveryError):
+    """The restored database could not take the live one's place; the live one is as it was."""
+
+    exit_code = 66
+    hint = "mend what the server reports, then: kajovo-dr recover --resume."
+
+
+class ControlFailed(RecoveryError):
+    """The application could not be stopped or started.
+
+    Hint where it is raised: it depends on which of both.
+    """
+
+    exit_code = 67
+
+
+class LegacyFailed(RecoveryError):
+    """The migration of legacy data failed, or its report does not add up.
+
+    Hint where it is raised: it depends on what is wrong with the report.
+    """
+
+    exit_code = 68
+
+
+class UndoImpossible(RecoveryError):
+    """The recovery cannot be undone.
+
+    Hint where it is raised: it depends on what is missing.
+    """
+
+    exit_code = 69
+
+
 class ToolTimeout(DrError):
     """A tool did not end in time and was stopped."""
 
@@ -377,6 +428,27 @@ class SandboxError(DrError):
     """
 
     exit_code = 72
+
+
+class DrillFailed(DrError):
+    """The drill failed: as things are, a recovery would not succeed in time."""
+
+    exit_code = 73
+    hint = "the report names the phase; mend it, and run kajovo-dr drill again."
+
+
+class LogBroken(DrError):
+    """The incident log's chain is broken: an entry was changed, removed or moved."""
+
+    exit_code = 74
+    hint = "compare the file with a copy of it; entries before the break are as they were written."
+
+
+class RecoveryUnfinished(DrError):
+    """Another recovery of this database has begun and not ended; nothing was changed."""
+
+    exit_code = 75
+    hint = "go on with it: kajovo-dr recover --resume; or give it up: kajovo-dr recover --abandon."
 
 
 class DoctorFindings(DrError):

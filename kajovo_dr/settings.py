@@ -22,8 +22,6 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -41,6 +39,17 @@ from pydantic_settings import (
 
 from kajovo_dr import moments
 from kajovo_dr.errors import NotConfigured, SettingError
+from kajovo_dr.hotel import (
+    ACCOUNTS,
+    Endpoint,
+    LegacyDomain,
+    SqlCheck,
+    Statement,
+    extra_endpoints,
+    five_modules,
+    legacy_domains,
+    revocations,
+)
 
 PREFIX = "KAJOVO_DR_"
 #: Names the TOML file; read before the settings themselves.
@@ -58,123 +67,6 @@ def default_state() -> Path:
     dirs = platformdirs.PlatformDirs("kajovo_dr", appauthor=False)
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return Path("/var/lib/kajovo_dr") if as_root else Path(dirs.user_state_dir)
-
-
-class Endpoint(BaseModel):
-    """One thing that the smoke test reads with a login.
-
-    A module counts what its paths return together and compares that with `count_sql`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_]{1,60}$", description="name in the report and of the check"
-    )
-    paths: tuple[str, ...] = Field(description="GET paths; their lists are counted together")
-    count_sql: str = Field("", description="query of one number that the lists must add up to")
-    params_sql: str = Field(
-        "",
-        description="query of at most one row; its columns fill {name} in paths; no row: skipped",
-    )
-    items: str = Field(
-        "",
-        description="member of the JSON answer that holds the list or its length (a.b: nested); "
-        "unset: the answer itself is the list",
-    )
-    expect: Literal["json", "bytes"] = Field("json", description="what the body must be")
-    required: bool = Field(
-        True, description="false: a failure is a warning, not a failed smoke test"
-    )
-
-
-class SqlCheck(BaseModel):
-    """A query of the operator's that a proof asks the restored database."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_]{1,60}$", description="name in the verdict")
-    sql: str = Field(description="one query; the first column of its first row is judged")
-    expect: bool | int | float | str | None = Field(
-        None, description="the value that it must return"
-    )
-    at_least: float | None = Field(None, description="or the smallest number that it may return")
-    at_most: float | None = Field(None, description="or the largest one")
-
-    @model_validator(mode="after")
-    def _judges_something(self) -> Self:
-        if self.expect is None and self.at_least is None and self.at_most is None:
-            raise ValueError("one of expect, at_least and at_most must be given")
-        return self
-
-
-def _five_modules() -> tuple[Endpoint, ...]:
-    lost_found = tuple(
-        f"/api/v1/lost-found?status={status}"  # unfiltered, the list hides all but `new`
-        for status in ("new", "stored", "claimed", "returned", "disposed")
-    )
-    return (
-        Endpoint(
-            name="breakfast",
-            paths=("/api/v1/breakfast",),
-            count_sql="SELECT count(*) FROM breakfast_orders WHERE guest_count > 0",
-        ),
-        Endpoint(
-            name="lost_found", paths=lost_found, count_sql="SELECT count(*) FROM lost_found_items"
-        ),
-        Endpoint(name="issues", paths=("/api/v1/issues",), count_sql="SELECT count(*) FROM issues"),
-        Endpoint(
-            name="inventory",
-            paths=("/api/v1/inventory",),
-            count_sql="SELECT count(*) FROM inventory_items",
-        ),
-        Endpoint(
-            name="reports", paths=("/api/v1/reports",), count_sql="SELECT count(*) FROM reports"
-        ),
-    )
-
-
-def _extra_endpoints() -> tuple[Endpoint, ...]:
-    photo = (
-        "SELECT 'issues' AS module, issue_id AS parent, id FROM issue_photos "
-        "UNION ALL SELECT 'reports', report_id, id FROM report_photos "
-        "UNION ALL SELECT 'lost-found', item_id, id FROM lost_found_photos ORDER BY 1, 3 LIMIT 1"
-    )
-    return (
-        Endpoint(
-            name="inventory_movements",
-            paths=("/api/v1/inventory/movements",),
-            count_sql="SELECT count(*) FROM inventory_movements",
-        ),
-        Endpoint(
-            name="inventory_cards",
-            paths=("/api/v1/inventory/cards",),
-            count_sql="SELECT count(*) FROM inventory_cards",
-        ),
-        Endpoint(
-            name="inventory_item",
-            paths=("/api/v1/inventory/{id}",),
-            params_sql="SELECT id FROM inventory_items ORDER BY id LIMIT 1",
-        ),
-        Endpoint(
-            name="users", paths=("/api/v1/users",), count_sql="SELECT count(*) FROM portal_users"
-        ),
-        Endpoint(
-            name="breakfast_summary",
-            paths=("/api/v1/breakfast/daily-summary?service_date={day}",),
-            params_sql="SELECT max(service_date)::text AS day FROM breakfast_orders "
-            "HAVING max(service_date) IS NOT NULL",
-        ),
-        Endpoint(name="smtp_settings", paths=("/api/v1/admin/settings/smtp",)),
-        # Photos lie outside the database: a missing file is worth a warning, not a failed recovery.
-        Endpoint(
-            name="photo",
-            paths=("/api/v1/{module}/{parent}/photos/{id}/original",),
-            params_sql=photo,
-            expect="bytes",
-            required=False,
-        ),
-    )
 
 
 class _StrictEnvironment(EnvSettingsSource):
@@ -374,10 +266,10 @@ class Settings(BaseSettings):
     )
     app_csrf_header: str = Field("x-csrf-token", description="CSRF header of requests that write")
     app_modules: tuple[Endpoint, ...] = Field(
-        default_factory=_five_modules, description="modules of the smoke test, one check each"
+        default_factory=five_modules, description="modules of the smoke test, one check each"
     )
     app_extras: tuple[Endpoint, ...] = Field(
-        default_factory=_extra_endpoints, description="endpoints that catch what the lists miss"
+        default_factory=extra_endpoints, description="endpoints that catch what the lists miss"
     )
 
     app_uses_database: bool = Field(
@@ -386,7 +278,45 @@ class Settings(BaseSettings):
         "database; false: something between them hides it",
     )
 
-    @field_validator("app_login_path", "app_logout_path", "app_csrf_cookie", mode="before")
+    # stopping and starting the application
+    app_stop_command: tuple[str, ...] = Field(
+        (), description="command that stops the application, as a list; unset: app_stop_url"
+    )
+    app_start_command: tuple[str, ...] = Field(
+        (), description="command that starts it again, as a list; unset: app_start_url"
+    )
+    app_stop_url: SecretStr | None = Field(
+        None, description="URL that is asked (POST) to stop it, or to begin maintenance"
+    )
+    app_start_url: SecretStr | None = Field(
+        None, description="URL that is asked (POST) to start it, or to end maintenance"
+    )
+    app_control_timeout_s: float = Field(
+        120, gt=0, le=_MOST, description="seconds that stopping or starting may take"
+    )
+    app_stop_verified: bool = Field(
+        True,
+        description="an application that still answers that it is ready counts as not stopped; "
+        "false: maintenance mode leaves readiness as it is",
+    )
+
+    write_probe: bool = Field(
+        False, description="after a recovery: write, read and delete one row through the API"
+    )
+    write_probe_path: str = Field(
+        "/api/v1/reports", description="path to POST to; the new row lies below it by its id"
+    )
+    write_probe_body: dict[str, Any] = Field(
+        {"title": "kajovo_dr: zkouška zápisu"}, description="JSON that is posted"
+    )
+
+    @field_validator(
+        "app_login_path",
+        "app_logout_path",
+        "app_csrf_cookie",
+        "password_hashes_sql",
+        mode="before",
+    )
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:
         """``none`` switches a part off: an empty variable counts as unset (`env_ignore_empty`)."""
@@ -414,7 +344,87 @@ class Settings(BaseSettings):
         1800, gt=0, le=_MOST, description="seconds that one Alembic command may take"
     )
 
-    @field_validator("state", "backup_dir", "pg_bin", "migrate_dir", "app_ca_file")
+    # legacy data, migrated after the schema
+    legacy_url: SecretStr | None = Field(
+        None, description="URL of the legacy database; unset: nothing is migrated from one"
+    )
+    legacy_command: tuple[str, ...] = Field(
+        (sys.executable, "migrate.py"),
+        description="command line of migrate_legacy, as a list; --dry-run and --report-json FILE "
+        "are added",
+    )
+    legacy_dir: Path | None = Field(None, description="folder to run it in")
+    legacy_env: dict[str, str] = Field(
+        {"LEGACY_DB_URL": "{legacy_url}", "DATABASE_URL": "{sqlalchemy_url}"},
+        description="environment of the command; {legacy_url} is the legacy database's URL for "
+        "SQLAlchemy, {sqlalchemy_url} and its parts are those of the restored one",
+    )
+    legacy_domains: tuple[LegacyDomain, ...] = Field(
+        default_factory=legacy_domains,
+        description="domains of its report, each with a query of its rows in the legacy database",
+    )
+    legacy_audit_table: str = Field(
+        "legacy_migration_audit", description="table in which it records every row it has imported"
+    )
+    legacy_timeout_s: float = Field(
+        1800, gt=0, le=_MOST, description="seconds that one run of it may take"
+    )
+
+    # recovery
+    revocations: tuple[Statement, ...] = Field(
+        default_factory=revocations,
+        description="statements that end what a restore would bring back to life: sessions, tokens",
+    )
+    password_hashes_sql: str = Field(
+        ACCOUNTS,
+        description="query of (whose, password hash), to name those that a recovery takes back in "
+        "time; none",
+    )
+    auto_undo: bool = Field(
+        False,
+        description="a recovery whose application is not ready or fails its smoke test is undone "
+        "at once; false: it is left in place and undo is offered",
+    )
+    keep_replaced_days: float = Field(
+        14,
+        ge=0,
+        le=_MOST,
+        description="days to keep the database that a recovery replaced, for undo; it is never "
+        "dropped before its successor has a proven backup",
+    )
+    cleanup_cron: str = Field(
+        "30 5 * * *", description="schedule of dropping replaced databases, in the time zone above"
+    )
+    language: Literal["en", "cs"] = Field(
+        "en", description="language of reports: en (English) or cs (Czech)"
+    )
+
+    # the drill
+    drill_cron: str = Field(
+        "0 4 1 * *", description="schedule of the monthly drill, in the time zone above"
+    )
+    drill_app_command: tuple[str, ...] = Field(
+        (),
+        description="command that starts a second instance of the application, as a list; {port} "
+        "is the port of 127.0.0.1 that it must listen on",
+    )
+    drill_app_dir: Path | None = Field(None, description="folder to run it in")
+    drill_app_env: dict[str, str] = Field(
+        {
+            "KAJOVO_API_DATABASE_URL": "{sqlalchemy_url}",
+            "KAJOVO_API_ADMIN_EMAIL": "{email}",
+            "KAJOVO_API_ADMIN_PASSWORD": "{password}",
+        },
+        description="environment of the command; {sqlalchemy_url} is the drill's database, {email} "
+        "and {password} are the smoke test's login, {port} is as in the command",
+    )
+    drill_application: bool = Field(
+        True, description="the drill starts the application; false: it ends with the database"
+    )
+
+    @field_validator(
+        "state", "backup_dir", "pg_bin", "migrate_dir", "app_ca_file", "legacy_dir", "drill_app_dir"
+    )
     @classmethod
     def _full_path(cls, value: Path | None) -> Path | None:
         """No shell expands ``~`` in a file, and Dagster's processes start in other folders."""
@@ -427,7 +437,7 @@ class Settings(BaseSettings):
         except RuntimeError:
             raise ValueError("no home folder is known for what ~ stands for") from None
 
-    @field_validator("backup_cron", "reprove_cron")
+    @field_validator("backup_cron", "reprove_cron", "cleanup_cron", "drill_cron")
     @classmethod
     def _known_cron(cls, value: str) -> str:
         moments.check_cron(value)
@@ -442,11 +452,11 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no time zone, such as Europe/Prague") from None
         return value
 
-    @field_validator("app_modules", "app_extras", "sql_smoke")
+    @field_validator("app_modules", "app_extras", "sql_smoke", "revocations", "legacy_domains")
     @classmethod
     def _distinct_names(
-        cls, value: tuple[Endpoint | SqlCheck, ...]
-    ) -> tuple[Endpoint | SqlCheck, ...]:
+        cls, value: tuple[Endpoint | SqlCheck | Statement | LegacyDomain, ...]
+    ) -> tuple[Endpoint | SqlCheck | Statement | LegacyDomain, ...]:
         if len({each.name for each in value}) != len(value):
             raise ValueError("two of them have the same name")
         return value

@@ -29,6 +29,7 @@ ARROWS = {
 GROUND = {
     *("errors", "settings", "progress", "process", "tether", "files", "moments", "ports"),
     "stopwatch",
+    "hotel",
 }
 #: Above every room: what a person starts.
 ROOF = {"cli", "demo", "doctor", "up", "definitions", "terminal"}

@@ -12,9 +12,9 @@ from typing import Any
 from psycopg import Error as PsycopgError
 
 from kajovo_dr.backups.proof import Verdict
+from kajovo_dr.hotel import SqlCheck
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
-from kajovo_dr.settings import SqlCheck
 
 
 def ask(checks: tuple[SqlCheck, ...], target: Server, timeout_s: float) -> Verdict:

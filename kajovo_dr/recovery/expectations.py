@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import psycopg
 
+from kajovo_dr.hotel import Endpoint
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
-from kajovo_dr.settings import Endpoint
 
 #: Seconds for one query: counting a table of a hotel takes milliseconds.
 _QUERY_TIMEOUT_S = 60

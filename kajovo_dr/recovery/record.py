@@ -1,8 +1,8 @@
 """What is written down about one recovery: while it runs (`RecoveryRecord`) and for good
 (`IncidentEntry`).
 
-Belongs here: the two models and the step from one to the other. Not here: files (``journal``,
-``incident_log``) and pages (``report``).
+Belongs here: the models and the step from one to the other. Not here: files (``journal``,
+``incident_log``) and pages (``report``). Neither holds a secret, or whose data it was.
 """
 
 from __future__ import annotations
@@ -17,38 +17,94 @@ from kajovo_dr.settings import Settings
 
 #: An id becomes a file name.
 ID_PATTERN = r"^[A-Za-z0-9-]{1,64}$"
+#: Digits of a recovery's id in the names of its databases: enough to tell two recoveries apart,
+#: few enough to be typed at 3 a.m.
+SHORT = 8
 
 
 class Phase(BaseModel):
-    """One step of a recovery. seconds: by a monotonic clock. detail: the error when it failed."""
+    """One step of a recovery.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    seconds: float
-    ok: bool
-    detail: str = ""
-
-
-class RecoveryRecord(BaseModel):
-    """A recovery under way. server: as it may be shown, without a password. runs: of Dagster, which
-    can begin one anew where it failed; each is an attempt with an entry of its own.
+    ok: None while it runs, or when its process died in it. seconds: by a monotonic clock. detail:
+    what came of it, or the error when it failed. skipped: there was nothing to do, detail says why.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: str
+    began_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    seconds: float = 0
+    ok: bool | None = None
+    skipped: bool = False
+    detail: str = ""
+
+
+class Outage(BaseModel):
+    """How long the application did not answer, as seen by asking it again and again.
+
+    from_at: the first request that failed after a good one (or the recovery's start, when it was
+    down then). until_at: the first good one after it; None: it was still down when the recovery
+    ended. asked: requests sent, one every interval_s seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_at: AwareDatetime
+    until_at: AwareDatetime | None
+    seconds: float | None
+    asked: int
+    interval_s: float
+
+
+class RecoveryRecord(BaseModel):
+    """A recovery under way, or the undo of one.
+
+    database: the name that the application uses. room: the database that is restored beside it and
+    takes its name. replaced: the name that the old one gets. Their oids tell, whatever the names
+    are after a crash, which of them holds the name. server: as it may be shown, without a
+    password. runs: of Dagster, which can begin one anew where it failed; each is an attempt with an
+    entry of its own. lost_rows: table to rows that the live database had and the backup has not
+    (negative: the other way round); None: nobody could count.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["recovery", "undo"] = "recovery"
     id: str = Field(pattern=ID_PATTERN)
     incident_at: AwareDatetime | None = None
+    detected_at: AwareDatetime | None = None
     started_at: AwareDatetime
     who: str
     note: str = ""
     database: str
     server: str
+    database_only: bool = False
+    named: bool = False
+    create_roles: bool = False
     backup: str | None = None
     snapshot_at: AwareDatetime | None = None
+    sha256: str | None = None
+    manifest_sha256: str | None = None
+    lost_rows: dict[str, int] | None = None
+    safety: str = ""
+    room: str = ""
+    replaced: str = ""
+    room_oid: int | None = None
+    live_oid: int | None = None
+    swapped_at: AwareDatetime | None = None
+    abandoned: bool = False
+    accounts_reverted: int | None = None
+    outage: Outage | None = None
+    undoes: str | None = None
     runs: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     smoke: SmokeReport | None = None
+
+    @property
+    def short(self) -> str:
+        """The id as it stands in the names of databases, and as people type it."""
+        return self.id.replace("-", "")[:SHORT]
 
     @property
     def entry_id(self) -> str:
@@ -64,29 +120,48 @@ class RecoveryRecord(BaseModel):
             return failed[0]
         return "smoke" if self.smoke and not self.smoke.ok else None
 
+    def done(self, phase: str) -> bool:
+        """Whether the last attempt at a phase ended well."""
+        outcomes = [each.ok for each in self.phases if each.name == phase]
+        return bool(outcomes and outcomes[-1])
+
 
 class IncidentEntry(BaseModel):
-    """A recovery that has ended: one line of the incident log.
+    """A recovery, or an undo, that has ended: one line of the incident log.
 
-    data_lost_s: from the backup's snapshot to the incident. duration_s: from start to end of the
-    recovery, which the RTO verdict judges; a recovery that failed is a failed verdict however
-    short it was.
+    previous: sha256 of the line before it, empty for the first. data_lost_s: from the backup's
+    snapshot to the incident. duration_s: from start to end of the recovery, which the RTO verdict
+    judges; a recovery that failed is a failed verdict however short it was. Format 1 had neither
+    chain nor the fields with a default here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
+    previous: str = ""
+    kind: Literal["recovery", "undo"] = "recovery"
     id: str = Field(pattern=ID_PATTERN)
     incident_at: AwareDatetime | None
+    detected_at: AwareDatetime | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime
     who: str
     note: str
     database: str
     server: str
+    database_only: bool = False
     backup: str | None
     snapshot_at: AwareDatetime | None
+    sha256: str | None = None
+    manifest_sha256: str | None = None
     data_lost_s: float | None
+    lost_rows: dict[str, int] | None = None
+    safety: str = ""
+    replaced: str = ""
+    swapped_at: AwareDatetime | None = None
+    accounts_reverted: int | None = None
+    outage: Outage | None = None
+    undoes: str | None = None
     phases: tuple[Phase, ...]
     duration_s: float
     since_incident_s: float | None

@@ -13,13 +13,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from kajovo_dr.errors import NotConfigured, NotReady, SmokeFailed
+from kajovo_dr.hotel import Endpoint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import database_use
 from kajovo_dr.recovery.answer import Answer, member
 from kajovo_dr.recovery.application import Application, login_body
 from kajovo_dr.recovery.expectations import Expectation, expectations
-from kajovo_dr.settings import Endpoint, Settings
+from kajovo_dr.settings import Settings
 
 #: The result that says whether the application works on the tested database.
 SAME_DATABASE = "same_database"

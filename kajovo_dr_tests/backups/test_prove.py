@@ -23,9 +23,10 @@ from kajovo_dr.backups.sql_smoke import ask
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import DrError, ProofFailed, ProofImpossible, TargetBusy
+from kajovo_dr.hotel import SqlCheck
 from kajovo_dr.postgres import clusters, databases, fingerprint
 from kajovo_dr.postgres.server import Server
-from kajovo_dr.settings import Settings, SqlCheck
+from kajovo_dr.settings import Settings
 
 HOSTILE = r'''
     CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN short AS char(5) CHECK (VALUE <> 'x');

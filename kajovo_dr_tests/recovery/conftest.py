@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from kajovo_dr.settings import Endpoint, Settings
+from kajovo_dr.hotel import Endpoint
+from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.front_desk import EMAIL, PASSWORD, FrontDesk
 from kajovo_dr_tests.recovery.http_servers import serving
 

@@ -9,10 +9,10 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from kajovo_dr.errors import LoginRefused, NotConfigured, NotReady, SmokeFailed, Unreachable
+from kajovo_dr.hotel import Endpoint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery.application import Application
 from kajovo_dr.recovery.smoke import EndpointResult, SmokeReport, smoke
-from kajovo_dr.settings import Endpoint
 from kajovo_dr_tests.recovery.conftest import Desk, settings_for
 from kajovo_dr_tests.recovery.front_desk import EMAIL, ERROR_500, HTML, PASSWORD
 from kajovo_dr_tests.recovery.http_servers import hang, misbehaving, nobody
