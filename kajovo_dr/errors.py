@@ -14,7 +14,7 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     ├── BackupError ── DumpFailed, DumpDamaged, DatabaseEmpty,
     │                  SizeCollapsed, PastPartition, DumpTooSmall,
     │                  ProofFailed, ProofImpossible                      40–47
-    ├── RestoreError ─ TargetNotEmpty, RestoreFailed, CountsDiffer,
+    ├── RestoreError ─ TargetNotEmpty, RestoreFailed, RestoredDiffers,
     │                  RolesMissing, NoBackupBefore, NotProven            50–55
     ├── RecoveryError ─ MigrationFailed, NotReady, LoginRefused,
     │                  SmokeFailed, LogUnwritable, PreflightFailed,
@@ -291,8 +291,8 @@ class RestoreFailed(RestoreError):
     hint = "mend what the server reports, or choose another backup: kajovo-dr list."
 
 
-class CountsDiffer(RestoreError):
-    """The restored tables do not hold the rows that the manifest promises."""
+class RestoredDiffers(RestoreError):
+    """The restored database is not what the manifest promises."""
 
     exit_code = 52
     hint = "do not use this backup; choose another one: kajovo-dr list."

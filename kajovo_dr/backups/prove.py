@@ -89,7 +89,6 @@ def judge(
         require_server(admin, backup, transport, scratch)
         _require_extensions(admin, backup)
         facts["server_version"] = admin.info.parameter_status("server_version") or ""
-        major = admin.info.server_version // 10_000
     with room(scratch, backup) as (target, said):
         try:
             with watch.step("restore"):
@@ -107,7 +106,7 @@ def judge(
         except RestoreFailed as failure:
             return _not_restored(backup, begun, str(failure), said, facts)
         with watch.step("compare"):
-            verdicts, more = _compared(settings, backup, target, major, progress)
+            verdicts, more = compared(settings, backup, target, progress)
         with watch.step("sql_smoke"):
             smoke = ask(settings.sql_smoke, target, limit)
     restored = Verdict(name="restores", passed=True, figures={"seconds": watch.seconds["restore"]})
@@ -175,9 +174,10 @@ def _require_restored(proof: Proof) -> None:
         raise ProofImpossible(proof.reason, hint=blame.next_step(proof.reason))
 
 
-def _compared(
-    settings: Settings, backup: Backup, target: Server, major: int, progress: Progress
+def compared(
+    settings: Settings, backup: Backup, target: Server, progress: Progress
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """A restored database against its manifest: verdicts (see `compare`), and notes."""
     manifest = backup.manifest
     sampled = frozenset(table.key for table in manifest.tables if table.sampled)
     with databases.connect(target) as session:
@@ -188,6 +188,7 @@ def _compared(
             progress=progress,
         )
         asked = disposable.foreign_servers_asked(session)
+        major = session.info.server_version // 10_000
     more = notes(manifest, found, major)
     if asked:
         more = (*more, f"restoring asked other systems for rows: {', '.join(asked)}")

@@ -41,13 +41,14 @@ _LIMITS = (
     "idle_session_timeout",
     "transaction_timeout",
 )
-_LOCALE_OPTIONS = (
+_OPTIONS = (
     "ENCODING",
     "LC_COLLATE",
     "LC_CTYPE",
     "LOCALE_PROVIDER",
     "ICU_LOCALE",
     "BUILTIN_LOCALE",
+    "TABLESPACE",
 )
 #: How servers refuse a locale: unknown, wrong kind, an older version, a build without ICU.
 _LOCALE_REFUSED = (
@@ -252,11 +253,13 @@ def commented(connection: Connection, name: str) -> str | None:
 
 
 def create(connection: Connection, name: str, locale: Mapping[str, str]) -> None:
-    """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`)."""
+    """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`), and with a
+    TABLESPACE if the locale's options hold one.
+    """
     options = [
         sql.SQL(option) + sql.SQL(" ") + sql.Literal(value)
         for option, value in locale.items()
-        if option in _LOCALE_OPTIONS
+        if option in _OPTIONS
     ]
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(name))
     try:
@@ -284,19 +287,23 @@ def drop(connection: Connection, name: str) -> None:
 
 
 @contextmanager
-def mutex(server: Server, maintenance_database: str) -> Iterator[Connection]:
+def mutex(server: Server, maintenance_database: str, *, purpose: str = "") -> Iterator[Connection]:
     """Hold the one lock of a target database while the block runs; raises `TargetBusy` at once.
+
+    purpose: another lock of the same database, for what may go on beside its backups.
 
     An advisory lock belongs to the database in which it is taken, so it is taken in the maintenance
     database: the target itself may not exist yet, or be about to vanish. It dies with the session,
     that is with the process that held it. Yields that session; a statement on it proves that the
     lock is still held.
     """
-    key = int.from_bytes(hashlib.sha256(server.dbname.encode()).digest()[:8], "big", signed=True)
+    of = f"{server.dbname}\0{purpose}" if purpose else server.dbname
+    key = int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True)
     with connect(server.database(maintenance_database)) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
         if row != (True,):
-            raise TargetBusy(f"another backup or recovery of {server.shown} is running")
+            what = purpose or "backup or recovery"
+            raise TargetBusy(f"another {what} of {server.shown} is running")
         yield connection
 
 

@@ -1,7 +1,9 @@
 """The record of a running recovery on disk, shared by the processes that carry it out.
 
-Belongs here: `<state>/recoveries/<id>.json` and the measuring of phases. A phase that fails is
-written into the incident log at once: nobody may come back to do it.
+Belongs here: `<state>/recoveries/<id>.json` and the measuring of phases. A phase is written down when
+it begins, and again when it has ended, each time on the disk before anything else is done: after a
+crash the record says how far it came. A phase that fails is written into the incident log at once:
+nobody may come back to do it.
 """
 
 from __future__ import annotations
@@ -20,15 +22,22 @@ from pydantic import ValidationError
 from kajovo_dr.errors import DrError, LogUnwritable, SettingError
 from kajovo_dr.recovery import private_file
 from kajovo_dr.recovery.incident_log import IncidentLog
-from kajovo_dr.recovery.record import ID_PATTERN, Phase, RecoveryRecord, entry_from
+from kajovo_dr.recovery.record import (
+    ID_PATTERN,
+    IncidentEntry,
+    Phase,
+    RecoveryRecord,
+    entry_from,
+)
 from kajovo_dr.settings import Settings
 
 
 @dataclass
 class PhaseNote:
-    """What the phase's own code may add: a detail such as ``24 tables``."""
+    """What the phase's own code may add: a detail such as ``24 tables``; that it had no work."""
 
     detail: str = ""
+    skipped: bool = False
 
 
 class RecoveryJournal:
@@ -87,43 +96,60 @@ class RecoveryJournal:
         """
         record = self.record
         if run not in record.runs:
-            succeeded = tuple(phase for phase in record.phases if phase.ok)
+            if any(phase.ok is None for phase in record.phases):
+                self.interrupt()
+            succeeded = tuple(phase for phase in self.record.phases if phase.ok)
             self.update(runs=(*record.runs, run), phases=succeeded, smoke=None)
 
     def interrupt(self) -> None:
         """Log a recovery whose process died without a word, unless its end is logged already."""
         if self.record.entry_id in {entry.id for entry in self._log().read()}:
             return
-        self._add(Phase(name="interrupted", seconds=0, ok=False, detail="its process was ended"))
-        self._log_failure()
+        self.add(Phase(name="interrupted", ok=False, detail="its process was ended"))
+        self.log()
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[PhaseNote]:
-        """Measure a phase and save it when it ends; a failure also goes into the incident log."""
-        began = time.monotonic()
-        note = PhaseNote()
+        """Measure a phase and save its beginning and end; a failure also goes into the incident
+        log.
+        """
+        began, note = time.monotonic(), PhaseNote()
+        begun = Phase(name=name, began_at=datetime.now(UTC))
+        self.add(begun)
+
+        def ended(*, ok: bool, detail: str) -> Phase:
+            facts = {"ok": ok, "detail": detail, "skipped": note.skipped}
+            facts |= {"ended_at": datetime.now(UTC), "seconds": time.monotonic() - began}
+            return begun.model_copy(update=facts)
+
         try:
             yield note
         except BaseException as failure:
-            phase = Phase(
-                name=name, seconds=time.monotonic() - began, ok=False, detail=_reason(failure)
-            )
             try:
-                self._add(phase)
-                self._log_failure()
+                self.add(ended(ok=False, detail=_reason(failure)))
+                self.log()
             except DrError as unwritable:
                 # the phase's own failure matters more than the failure to write it down
                 failure.add_note(f"and it could not be written down: {unwritable}")
             raise
-        self._add(Phase(name=name, seconds=time.monotonic() - began, ok=True, detail=note.detail))
+        self.add(ended(ok=True, detail=note.detail))
 
-    def _add(self, phase: Phase) -> None:
+    def add(self, phase: Phase) -> None:
+        """Write a phase down; one that ends takes the place of its own beginning."""
         with private_file.locked(self._path):
             record = self.record
-            self._write(record.model_copy(update={"phases": (*record.phases, phase)}))
+            kept = [
+                each
+                for each in record.phases
+                if (each.name, each.began_at, each.ok) != (phase.name, phase.began_at, None)
+            ]
+            self._write(record.model_copy(update={"phases": (*kept, phase)}))
 
-    def _log_failure(self) -> None:
-        self._log().append(entry_from(self.record, self._rto(), datetime.now(UTC)))
+    def log(self) -> IncidentEntry:
+        """Write the recovery, as it is now, into the incident log as ended; its entry."""
+        entry = entry_from(self.record, self._rto(), datetime.now(UTC))
+        self._log().append(entry)
+        return entry
 
     def _log(self) -> IncidentLog:
         return IncidentLog(self._state, timezone=self._rto().timezone)
@@ -135,16 +161,19 @@ class RecoveryJournal:
         private_file.replace(self._path, record.model_dump_json(indent=2) + "\n")
 
 
+def records(state: Path) -> list[RecoveryRecord]:
+    """All recoveries and undos of a state folder, oldest first; damaged records are left out."""
+    found = []
+    for path in (state / "recoveries").glob("*.json"):
+        with contextlib.suppress(DrError):  # a damaged record is no recovery to go on with
+            found.append(RecoveryJournal(state, path.stem).record)
+    return sorted(found, key=lambda record: record.started_at)
+
+
 def unfinished(state: Path) -> list[RecoveryRecord]:
     """Recoveries without an entry in the incident log: under way, or killed without a word."""
     logged = {entry.id for entry in IncidentLog(state).read()}
-    records = []
-    for path in sorted((state / "recoveries").glob("*.json")):
-        with contextlib.suppress(DrError):  # a damaged record is no recovery to go on with
-            record = RecoveryJournal(state, path.stem).record
-            if record.entry_id not in logged:
-                records.append(record)
-    return records
+    return [record for record in records(state) if record.entry_id not in logged]
 
 
 def _path(state: Path, recovery_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""A backup becomes a database again: read, loaded, counted, analyzed, or not there at all.
+"""A backup becomes a database again: read, loaded, compared, analyzed, or not there at all.
 
 Belongs here: the order of a restore and what is undone when it fails. Not here: choosing the backup
 (``choose``), reading it (``read``), migrating (``migrate``).
@@ -7,15 +7,16 @@ Belongs here: the order of a restore and what is undone when it fails. Not here:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.load import load, require_server
+from kajovo_dr.backups.prove import compared
 from kajovo_dr.errors import (
-    CountsDiffer,
     DrError,
+    RestoredDiffers,
     RolesMissing,
     TargetNotEmpty,
 )
@@ -59,37 +60,72 @@ def restore_read(
 ) -> Restored:
     """Restore a backup that was read into a database that does not exist yet or is empty.
 
-    Raises `TargetNotEmpty`, `RolesMissing`, `RestoreFailed`, `CountsDiffer`, `TargetBusy`. A
+    Raises `TargetNotEmpty`, `RolesMissing`, `RestoreFailed`, `RestoredDiffers`, `TargetBusy`. A
     database that this call created is dropped again when it fails; an empty one that was there
     stays empty, unless its rows differ at the end.
     """
     backup = was_read.backup
-    transport = client_tools.transport_for(settings.pg_bin)
-    watch = Stopwatch()
-    watch.seconds["verify"] = was_read.seconds
     with databases.mutex(target, settings.maintenance_database) as admin:
         databases.refuse_reserved(admin, target.dbname)
-        require_server(admin, backup, transport, target)
+        require_server(admin, backup, client_tools.transport_for(settings.pg_bin), target)
         _require_roles(admin, backup, target)
         with _room(admin, target, backup) as room:
-            with watch.step("load"):
-                load(
-                    settings,
-                    transport,
-                    backup,
-                    room.server,
-                    disposable=room.made_here,
-                    progress=progress,
-                )
-            with watch.step("compare"):
-                _compare(backup, room.server, progress)
-            with watch.step("analyze"), databases.connect(room.server) as session:
-                progress("analyze", 0, None)
-                session.execute("ANALYZE")  # without statistics the first hours are slow
-    manifest = backup.manifest
-    return Restored(
-        backup.name, target.dbname, len(manifest.tables), manifest.rows, dict(watch.seconds)
-    )
+            return _filled(settings, was_read, room, target.dbname, progress)
+
+
+def restore_beside(
+    settings: Settings,
+    was_read: Read,
+    room: Server,
+    *,
+    mark: str,
+    tablespace: str = "",
+    progress: Progress = silent,
+) -> Restored:
+    """Restore a backup into a new database that will take another's place; raises as above.
+
+    mark: its comment, which tells that it is ours to drop: one that an earlier attempt left is
+    replaced. tablespace: of the database whose place it takes. Dropped again when this fails.
+    """
+    backup = was_read.backup
+    transport = client_tools.transport_for(settings.pg_bin)
+    with databases.mutex(room, settings.maintenance_database) as admin:
+        require_server(admin, backup, transport, room)
+        _require_roles(admin, backup, room)
+        _clear(admin, room, mark)
+        options = {**backup.manifest.locale, **({"TABLESPACE": tablespace} if tablespace else {})}
+        databases.create(admin, room.dbname, options)
+        try:
+            databases.comment(admin, room.dbname, mark)
+            return _filled(settings, was_read, _Room(room, made_here=True), room.dbname, progress)
+        except BaseException as failure:
+            _drop_again(admin, room, failure)
+            raise
+
+
+def _filled(
+    settings: Settings, was_read: Read, room: _Room, name: str, progress: Progress
+) -> Restored:
+    """Load the backup into its room, compare and analyze it."""
+    backup, manifest = was_read.backup, was_read.backup.manifest
+    watch = Stopwatch()
+    watch.seconds["verify"] = was_read.seconds
+    transport = client_tools.transport_for(settings.pg_bin)
+    with watch.step("load"):
+        load(
+            settings,
+            transport,
+            backup,
+            room.server,
+            disposable=room.made_here,
+            progress=progress,
+        )
+    with watch.step("compare"):
+        _compare(settings, backup, room.server, progress)
+    with watch.step("analyze"), databases.connect(room.server) as session:
+        progress("analyze", 0, None)
+        session.execute("ANALYZE")  # without statistics the first hours are slow
+    return Restored(backup.name, name, len(manifest.tables), manifest.rows, dict(watch.seconds))
 
 
 def _require_roles(admin: databases.Connection, backup: Backup, target: Server) -> None:
@@ -126,7 +162,7 @@ def _room(admin: databases.Connection, target: Server, backup: Backup) -> Iterat
         yield _Room(target, made_here=False)
         return
     room = target.database(_room_name(target.dbname))
-    _clear(admin, room)
+    _clear(admin, room, _ROOM_COMMENT)
     databases.create(admin, room.dbname, backup.manifest.locale)
     databases.comment(admin, room.dbname, _ROOM_COMMENT)
     try:
@@ -145,11 +181,11 @@ def _room_name(database: str) -> str:
     return f"kajovo_dr_restoring_{hashlib.sha256(database.encode()).hexdigest()[:16]}"
 
 
-def _clear(admin: databases.Connection, room: Server) -> None:
+def _clear(admin: databases.Connection, room: Server, mark: str) -> None:
     """Remove what a killed restore left; the comment tells it from a database of somebody else."""
     if not databases.exists(admin, room.dbname):
         return
-    if databases.commented(admin, room.dbname) != _ROOM_COMMENT:
+    if databases.commented(admin, room.dbname) != mark:
         raise TargetNotEmpty(
             f"{room.shown} is in the way: the restore needs this name until it is whole",
             hint="rename that database, or restore into another name.",
@@ -168,28 +204,12 @@ def _drop_again(admin: databases.Connection, room: Server, failure: BaseExceptio
             ).strip()
 
 
-def _compare(backup: Backup, target: Server, progress: Progress) -> None:
-    """Exact rows of every table against the manifest; raises `CountsDiffer` naming them all."""
-    progress("compare", 0, None)
-    with databases.connect(target) as session:
-        restored = databases.row_counts(session)
-    places = {table.key: table.place for table in backup.manifest.tables}
-    promised, found = _by_place(backup.manifest.counts, places), _by_place(restored, places)
-    differing = [
-        f"{'.'.join(place)}: {found.get(place)} rows, promised {promised.get(place)}"
-        for place in sorted(promised.keys() | found.keys())
-        if found.get(place) != promised.get(place)
-    ]
+def _compare(settings: Settings, backup: Backup, target: Server, progress: Progress) -> None:
+    """Rows, content, schema and sequences against the manifest; raises `RestoredDiffers` naming
+    what differs. What the manifest says nothing of (adopted backups) is not judged.
+    """
+    verdicts, _ = compared(settings, backup, target, progress)
+    differing = [verdict for verdict in verdicts if verdict.passed is False]
     if differing:
-        raise CountsDiffer(f"{target.shown} differs from {backup.name}: {'; '.join(differing)}")
-
-
-def _by_place(
-    counts: Mapping[tuple[str, str], int], places: Mapping[tuple[str, str], tuple[str, ...]]
-) -> dict[tuple[str, ...], int]:
-    """Rows by place; of a table that the manifest does not name, by its own name."""
-    found: dict[tuple[str, ...], int] = {}
-    for key, rows in counts.items():
-        place = places.get(key, key)
-        found[place] = found.get(place, 0) + rows
-    return found
+        said = "; ".join(f"{verdict.name}: {verdict.detail}" for verdict in differing)
+        raise RestoredDiffers(f"{target.shown} differs from {backup.name}: {said}")

@@ -20,7 +20,7 @@ from kajovo_dr.backups.store import sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
     BackupMissing,
-    CountsDiffer,
+    RestoredDiffers,
     DrError,
     DumpDamaged,
     FormatUnknown,
@@ -211,7 +211,7 @@ def test_differing_counts_drop_what_was_restored(
     # a server that loses a row of a whole dump cannot be had; the reading of the file is blinded
     monkeypatch.setattr("kajovo_dr.backups.inspect._rows_differ", lambda counts, manifest: [])
     damage(backup, lambda content: content.replace(b"COPY x FROM stdin;\n", b"", 1))
-    with pytest.raises(CountsDiffer, match=r'Kniha "přání": 3 rows, promised 4'):
+    with pytest.raises(RestoredDiffers, match=r'Kniha "přání": 3 rows, promised 4'):
         restore(settings, load(backup.path), target, named=True)
     assert target.dbname not in names(target.database("postgres"))
 

@@ -9,7 +9,7 @@ import pytest
 
 from kajovo_dr.backups.catalog import Backup, load
 from kajovo_dr.backups.take import take
-from kajovo_dr.errors import CountsDiffer, DumpDamaged, NoBackupBefore, NotProven
+from kajovo_dr.errors import RestoredDiffers, DumpDamaged, NoBackupBefore, NotProven
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery.choose import choose
@@ -118,7 +118,7 @@ def test_two_tables_of_one_dotted_name_are_told_apart(
     )
     # of the backup itself only the rows differ: what reads it first must not see them
     was_read = Read(Backup(backup.path, backup.manifest.model_copy(update={"tables": swapped})), 0)
-    with pytest.raises(CountsDiffer, match=r"a\.b\.c: 3 rows, promised 1; a\.b\.c: 1 "):
+    with pytest.raises(RestoredDiffers, match=r"a\.b\.c: 3 rows, promised 1 rows; a\.b\.c: 1 "):
         restore_read(settings, was_read, target)
     assert restore_read(settings, Read(backup, 0), target).rows == 58
 

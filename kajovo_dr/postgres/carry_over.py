@@ -1,0 +1,158 @@
+"""What belongs to a database and is in no dump of it: owner, privileges, limits, settings, comment.
+
+Belongs here: reading them from one database and giving them to another. Not here: exchanging the
+names (``swap``), and what a dump holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from kajovo_dr.postgres.databases import Connection
+
+#: Settings whose value is a list of names in the notation of identifiers; quoted as one text they
+#: would name a single schema or library. From the server's list of such variables (GUC_LIST_QUOTE).
+_LISTS = frozenset(
+    (
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    )
+)
+_NAMES = re.compile(r'(?:"(?:[^"]|"")*"|[^",]+)(?:, ?(?:"(?:[^"]|"")*"|[^",]+))*')
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A privilege on the database. role: None is PUBLIC."""
+
+    role: str | None
+    privilege: str
+    grantable: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of the database's sessions. role: None is everybody's."""
+
+    role: str | None
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Everything of a database that a dump leaves out. grants: None are the server's default."""
+
+    owner: str
+    tablespace: str
+    connection_limit: int
+    comment: str | None
+    grants: tuple[Grant, ...] | None
+    settings: tuple[Setting, ...]
+
+
+def read(connection: Connection, name: str) -> Attributes:
+    """The attributes of a database of this server."""
+    row = connection.execute(
+        "SELECT d.oid, r.rolname, t.spcname, d.datconnlimit, d.datacl IS NOT NULL,"
+        " shobj_description(d.oid, 'pg_database') FROM pg_database d"
+        " JOIN pg_roles r ON r.oid = d.datdba JOIN pg_tablespace t ON t.oid = d.dattablespace"
+        " WHERE d.datname = %s",
+        [name],
+    ).fetchone()
+    assert row is not None
+    oid, owner, tablespace, limit, granted, comment = row
+    grants = connection.execute(
+        "SELECT r.rolname, a.privilege_type, a.is_grantable FROM pg_database d,"
+        " aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee"
+        " WHERE d.oid = %s AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY 1, 2, 3",
+        [oid],
+    ).fetchall()
+    settings = connection.execute(
+        "SELECT r.rolname, s FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole,"
+        " unnest(setconfig) s WHERE setdatabase = %s AND (setrole = 0 OR r.oid IS NOT NULL)"
+        " ORDER BY 1, 2",
+        [oid],
+    ).fetchall()
+    return Attributes(
+        owner=owner,
+        tablespace=tablespace,
+        connection_limit=limit,
+        comment=comment,
+        grants=tuple(Grant(*grant) for grant in grants) if granted else None,
+        settings=tuple(Setting(role, *text.split("=", 1)) for role, text in settings),
+    )
+
+
+def give(connection: Connection, name: str, attributes: Attributes) -> None:
+    """Give a database these attributes in one transaction, whatever it had of them before.
+
+    Without the comment, which marks a restored database until it takes the other's name; and
+    without the tablespace, which CREATE DATABASE chooses.
+    """
+    has = read(connection, name)
+    database = sql.Identifier(name)
+    with connection.transaction():
+        for statement in _statements(database, has, attributes):
+            connection.execute(statement)
+
+
+def _statements(
+    database: sql.Identifier, has: Attributes, wanted: Attributes
+) -> Iterator[sql.Composed]:
+    if has.owner != wanted.owner:
+        yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
+            database, sql.Identifier(wanted.owner)
+        )
+    yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
+        database, sql.Literal(wanted.connection_limit)
+    )
+    yield sql.SQL("ALTER DATABASE {} RESET ALL").format(database)
+    for role in {each.role for each in has.settings if each.role is not None}:
+        yield sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(
+            sql.Identifier(role), database
+        )
+    for setting in wanted.settings:
+        yield _set(database, setting)
+    if wanted.grants is not None:
+        yield from _granted(database, has, wanted.owner, wanted.grants)
+
+
+def _set(database: sql.Identifier, setting: Setting) -> sql.Composed:
+    whose = (
+        sql.SQL("DATABASE {}").format(database)
+        if setting.role is None
+        else sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(setting.role), database)
+    )
+    names = setting.name in _LISTS and _NAMES.fullmatch(setting.value)
+    value = sql.SQL(setting.value) if names else sql.Literal(setting.value)
+    name = sql.Identifier(*setting.name.split("."))
+    return sql.SQL("ALTER {} SET {} TO {}").format(whose, name, value)
+
+
+def _granted(
+    database: sql.Identifier, has: Attributes, owner: str, grants: tuple[Grant, ...]
+) -> Iterator[sql.Composed]:
+    """Take every privilege away, from the owner too, then grant those that are wanted."""
+    holders = {None, has.owner, owner, *(grant.role for grant in has.grants or ())}
+    for role in sorted(holders, key=str):
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, _grantee(role))
+    for grant in grants:
+        yield sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+            sql.SQL(grant.privilege),
+            database,
+            _grantee(grant.role),
+            sql.SQL(" WITH GRANT OPTION" if grant.grantable else ""),
+        )
+
+
+def _grantee(role: str | None) -> sql.Composable:
+    return sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
