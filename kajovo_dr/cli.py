@@ -10,26 +10,24 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kajovo_dr import __version__, terminal
-from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, ProofFailed, SettingError
+from kajovo_dr.cli_drill import drill
+from kajovo_dr.cli_incidents import incidents
+from kajovo_dr.cli_options import json_option, with_settings
+from kajovo_dr.cli_recover import cleanup, recover, undo
+from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, SettingError
 from kajovo_dr.postgres.server import forget_libpq_variables
 from kajovo_dr.settings import Settings
 
 #: Exit code of a bug; the codes of errors are in ``errors``.
 _BUG = 1
 _INTERRUPTED = 130
-#: Letters of a mutant's place in the table of a drill; --json has all of them.
-_PLACE_SHOWN = 90
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Output for scripts.")
 
 
 @click.group(
@@ -43,6 +41,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Output for s
 def cli(context: click.Context, debug: bool) -> None:
     """Disaster recovery for PostgreSQL applications, proven by restoring."""
     context.obj = debug
+
+
+cli.add_command(drill)
+cli.add_command(incidents)
+cli.add_command(recover)
+cli.add_command(undo)
+cli.add_command(cleanup)
 
 
 def main() -> None:
@@ -80,16 +85,6 @@ def _for_the_operator(failure: Exception) -> DrError | None:
     if isinstance(failure, UnicodeEncodeError):
         return SettingError("an argument or a setting is not UTF-8", hint="write it in UTF-8.")
     return None
-
-
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the settings as its first argument."""
-
-    @wraps(command)
-    def loaded(*arguments: Any, **options: Any) -> None:
-        command(Settings.load(), *arguments, **options)
-
-    return loaded
 
 
 @cli.command()
@@ -268,34 +263,6 @@ def adopt(settings: Settings, folder: Path, dry_run: bool, as_json: bool) -> Non
 
 
 @cli.command()
-@click.argument("backup", required=False, metavar="[NAME]")
-@click.option("--mutants", is_flag=True, help="Damage copies of the backup; all must be caught.")
-@json_option
-@with_settings
-def drill(settings: Settings, backup: str | None, mutants: bool, as_json: bool) -> None:
-    """Test the proof itself on a backup (default: the newest proven one)."""
-    from kajovo_dr.backups.zoo.exercise import exercise
-
-    if not mutants:
-        raise click.UsageError("only kajovo-dr drill --mutants exists yet")
-    if backup is not None and not backup.strip():
-        raise SettingError("NAME is empty", hint="leave it out for the newest proven backup.")
-    with terminal.progress() as progress:
-        done = exercise(settings, backup or "", progress=progress)
-    if as_json:
-        terminal.show_json({"backup": done.backup, "ok": done.ok, "mutants": _mutants_json(done)})
-        if not done.ok:
-            sys.exit(ProofFailed.exit_code)
-        return
-    terminal.table(
-        ["MUTANT", "FORMAT", "CAUGHT BY", "PLACE", "RESULT"],
-        [_mutant_cells(outcome) for outcome in done.outcomes],
-    )
-    terminal.say(done.summary)
-    done.require_all()
-
-
-@cli.command()
 @click.option("--settings", "all_settings", is_flag=True, help="List every setting instead.")
 @json_option
 @with_settings
@@ -433,20 +400,6 @@ def _show_adoption(adoption: Any, settings: Settings) -> None:
     for skipped in adoption.skipped:
         terminal.say(f"skipped: {skipped.name} ({skipped.why})")
     terminal.say(adoption.summary)
-
-
-def _mutant_cells(outcome: Any) -> list[str]:
-    caught = outcome.caught
-    rung, place = (caught.rung, caught.place) if caught else ("", outcome.lacks)
-    if len(place) > _PLACE_SHOWN:
-        place = place[: _PLACE_SHOWN - 1] + "…"
-    return [outcome.mutant, outcome.kind, rung, " ".join(place.split()), outcome.result]
-
-
-def _mutants_json(done: Any) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    return [{**asdict(outcome), "result": outcome.result} for outcome in done.outcomes]
 
 
 def _entry_cells(entry: Any, settings: Settings) -> list[str]:

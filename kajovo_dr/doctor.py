@@ -34,8 +34,9 @@ from kajovo_dr.errors import (
 from kajovo_dr.postgres import client_tools, databases, disposable, embedded
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
-from kajovo_dr.recovery.journal import unfinished
+from kajovo_dr.recovery import leftovers
 from kajovo_dr.recovery.report import human_duration
+from kajovo_dr.recovery.resume import standings
 from kajovo_dr.settings import PREFIX, Settings
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
@@ -101,11 +102,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _store(settings)
     yield _asked("server of proofs", lambda: _proofs(settings))
     yield from _role_of_proofs(settings)
-    for record in unfinished(settings.state):
-        begun = terminal.local_time(record.started_at, settings.timezone)
-        said = f"{record.database} by {record.who}, begun {begun}, has no end in the incident log"
-        hint = "it still runs, or was killed: look at its run in the UI, then launch it again."
-        yield Finding("recovery", "warn", said, hint)
+    for standing in standings(settings):
+        yield Finding("recovery", "warn", standing.said, standing.hint)
+    yield from _beside(settings)
     if settings.database_url is None:
         said = "not configured: kajovo-dr up and demo run on the embedded sandbox hotel"
         hint = f"set {PREFIX}DATABASE_URL to protect a real database."
@@ -115,6 +114,23 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _asked("server of restores", lambda: _restores(settings))
     yield _asked("Dagster storage", lambda: _storage(settings))
     yield from _application(settings)
+
+
+def _beside(settings: Settings) -> Iterator[Finding]:
+    """Databases that recoveries left beside the live one."""
+    with contextlib.suppress(DrError):  # a server that does not answer is a finding of its own
+        server = restore_target(settings, settings.maintenance_database)
+        with databases.connect(server) as admin:
+            kept = leftovers.kept(settings, admin, server)
+            strange = list(leftovers.unexplained(settings, admin))
+        for each in kept:
+            said = f"{each.name}, {human_bytes(each.bytes_on_disk)}, was replaced by"
+            said += f" {each.record.kind} {each.record.short}"
+            hint = f"it stays: {each.why}." if each.why else "drop it: kajovo-dr cleanup."
+            yield Finding("replaced database", "ok" if each.why else "warn", said, hint)
+        for name in strange:
+            said = f"{name!r} was left by a recovery that this state folder does not know"
+            yield Finding("leftover", "warn", said, "look at it, then drop it by hand.")
 
 
 def _asked(name: str, question: Callable[[], str]) -> Finding:

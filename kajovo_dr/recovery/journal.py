@@ -1,9 +1,9 @@
 """The record of a running recovery on disk, shared by the processes that carry it out.
 
-Belongs here: `<state>/recoveries/<id>.json` and the measuring of phases. A phase is written down when
-it begins, and again when it has ended, each time on the disk before anything else is done: after a
-crash the record says how far it came. A phase that fails is written into the incident log at once:
-nobody may come back to do it.
+Belongs here: `<state>/recoveries/<id>.json` and the measuring of phases. A phase is written down
+when it begins, and again when it has ended, each time on the disk before anything else is done:
+after a crash the record says how far it came. A phase that fails is written into the incident log
+at once: nobody may come back to do it.
 """
 
 from __future__ import annotations

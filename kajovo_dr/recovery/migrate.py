@@ -10,7 +10,6 @@ with 0 on a database that was never stamped.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -27,12 +26,15 @@ from kajovo_dr.errors import MigrationFailed, SettingError
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery.command_environment import command_environment
 from kajovo_dr.recovery.redact import redacted
-from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.settings import Settings
 
 #: How a mark begins (see `_marked`); with 16 digits it fills Alembic's varchar(32).
 _MARK = "kajovo_dr_probe_"
 _UNKNOWN = re.compile(r"Can't locate revision identified by '(.*?)'")
+#: A line of ``history``: ``0023_before -> 0024_this (head), what it does``.
+_REVISION = re.compile(r"(?:<base>|\S+(?:, \S+)*) -> (\S+)((?: \([\w ]+\))*), ")
 #: Lines in which Alembic and Python say what went wrong; the lines after them only explain.
 _REASON = re.compile(r"^(FAILED:|[\w.]+(Error|Exception)\b|.*No module named )")
 #: What ``check`` found; of serial columns it says that it detected a sequence, which is none.
@@ -66,12 +68,13 @@ def migrate(settings: Settings, server: Server, *, progress: Progress = silent) 
     """Upgrade the database to the code's one head and verify it. Raises `MigrationFailed`."""
     began = time.monotonic()
     alembic = _Alembic(settings, server, progress)
-    head = alembic.head()
+    head, longest = alembic.history()
     before = _revisions(settings, server)
     if not before:
         _require_empty(settings, server)
     alembic.require_same_database(before)
-    steps = alembic.upgrade()
+    widened = _widen_version_column(settings, server, longest)
+    steps = (*widened, *alembic.upgrade())
     after = _revisions(settings, server)
     if after != [head]:
         raise MigrationFailed(
@@ -114,21 +117,27 @@ class _Alembic:
         self._progress(f"migrate: {' '.join(arguments)}", 0, None)
         return process.run(
             [*self._settings.migrate_command, *arguments],
-            env=self._environment(),
+            env=command_environment(
+                self._server, self._settings.migrate_driver, self._settings.migrate_env
+            ),
             timeout=self._settings.migrate_timeout_s,
             cwd=self._folder,
         )
 
-    def head(self) -> str:
-        """The code's one head; raises `MigrationFailed` for none or several."""
-        lines = self.run("heads").stdout.decode("utf-8", "replace").splitlines()
-        heads = sorted({line.split()[0] for line in lines if line.rstrip().endswith("(head)")})
+    def history(self) -> tuple[str, int]:
+        """The code's one head, and the characters of its longest revision id.
+
+        Raises `MigrationFailed` for no head or several.
+        """
+        said = self.run("history").stdout.decode("utf-8", "replace")
+        found = [match for line in said.splitlines() if (match := _REVISION.match(line))]
+        heads = sorted({match[1] for match in found if "(head)" in match[2]})
         if len(heads) != 1:
             raise MigrationFailed(
                 f"the code in {self._folder} has {len(heads)} heads: {', '.join(heads) or 'none'}",
                 hint="merge them in the application (alembic merge heads), then migrate again.",
             )
-        return heads[0]
+        return heads[0], max(len(match[1]) for match in found)
 
     def upgrade(self) -> tuple[str, ...]:
         """Go to the head; returns what Alembic said of each revision on the way."""
@@ -159,26 +168,6 @@ class _Alembic:
 
     def _clean(self, text: str) -> str:
         return redacted(text, self._server.params.get("password"))
-
-    def _environment(self) -> dict[str, str]:
-        """Ours without libpq's variables (they could redirect it) and without our own secrets."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith(("PG", PREFIX))
-        }
-        parts = {
-            "sqlalchemy_url": self._server.url(f"postgresql+{self._settings.migrate_driver}"),
-            **{
-                name: self._server.params.get(name, "")
-                for name in ("host", "port", "user", "password", "dbname")
-            },
-        }
-        given = {
-            name: re.sub(r"\{(\w+)\}", lambda match: parts.get(match[1], match[0]), value)
-            for name, value in self._settings.migrate_env.items()
-        }
-        return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **given}
 
     def _failure(self, command: str, done: process.Completed) -> MigrationFailed:
         text = self._clean(_output(done))
@@ -225,6 +214,24 @@ def _revisions(settings: Settings, server: Server) -> list[str]:
             return []
         found = connection.execute(sql.SQL(query).format(table, _MARK))
         return [str(revision) for (revision,) in found]
+
+
+def _widen_version_column(settings: Settings, server: Server, longest: int) -> tuple[str, ...]:
+    """Make room for ids longer than Alembic's varchar(32): an upgrade past one would be rolled
+    back. What was done, if anything.
+    """
+    _, table = _version_table(settings)
+    with databases.connect(server) as connection:
+        row = connection.execute(
+            "SELECT atttypmod - 4 FROM pg_attribute WHERE attrelid = to_regclass(%s)"
+            " AND attname = 'version_num' AND atttypid = 'varchar'::regtype AND atttypmod > 0",
+            [table.as_string(connection)],
+        ).fetchone()
+        if row is None or row[0] >= longest:
+            return ()
+        widen = sql.SQL("ALTER TABLE {} ALTER COLUMN version_num TYPE varchar({})")
+        connection.execute(widen.format(table, sql.Literal(longest)))
+    return (f"version column widened from {row[0]} to {longest} characters",)
 
 
 @contextmanager

@@ -63,6 +63,15 @@ def wait_until_ready(
     raise NotReady(f"not ready after {limit} attempts: {reason}", hint=reason.hint)
 
 
+def is_ready(application: Application, settings: Settings) -> bool:
+    """Ask once, whether the application says at this moment that it is ready."""
+    try:
+        _ready_body(application.get(settings.app_ready_path), settings.app_ready_body)
+    except NotReady:
+        return False
+    return True
+
+
 class _NotYetReady(NotReady):
     """An answer that may become right."""
 

@@ -63,9 +63,10 @@ class RecoveryRecord(BaseModel):
     database: the name that the application uses. room: the database that is restored beside it and
     takes its name. replaced: the name that the old one gets. Their oids tell, whatever the names
     are after a crash, which of them holds the name. server: as it may be shown, without a
-    password. runs: of Dagster, which can begin one anew where it failed; each is an attempt with an
-    entry of its own. lost_rows: table to rows that the live database had and the backup has not
-    (negative: the other way round); None: nobody could count.
+    password. identity: of server and name, whatever the address is now. runs: of Dagster, which can
+    begin one anew where it failed; each is an attempt with an entry of its own. lost_rows: table to
+    rows that the live database had and the backup has not (negative: the other way round); None:
+    nobody could count.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +80,7 @@ class RecoveryRecord(BaseModel):
     note: str = ""
     database: str
     server: str
+    identity: str = ""
     database_only: bool = False
     named: bool = False
     create_roles: bool = False
@@ -113,12 +115,16 @@ class RecoveryRecord(BaseModel):
 
     @property
     def failed_phase(self) -> str | None:
-        """The first phase whose last attempt failed; ``smoke`` when only its report is bad."""
+        """The first phase whose last attempt failed; ``smoke`` when only its report is bad.
+
+        An undo is judged by its phases alone: the former database may be broken, and is wanted.
+        """
         outcomes = {phase.name: phase.ok for phase in self.phases}
         failed = [name for name, ok in outcomes.items() if not ok]
         if failed:
             return failed[0]
-        return "smoke" if self.smoke and not self.smoke.ok else None
+        bad = self.kind == "recovery" and self.smoke and not self.smoke.ok
+        return "smoke" if bad else None
 
     def done(self, phase: str) -> bool:
         """Whether the last attempt at a phase ended well."""
@@ -129,10 +135,11 @@ class RecoveryRecord(BaseModel):
 class IncidentEntry(BaseModel):
     """A recovery, or an undo, that has ended: one line of the incident log.
 
-    previous: sha256 of the line before it, empty for the first. data_lost_s: from the backup's
-    snapshot to the incident. duration_s: from start to end of the recovery, which the RTO verdict
-    judges; a recovery that failed is a failed verdict however short it was. Format 1 had neither
-    chain nor the fields with a default here.
+    previous: sha256 of the line before it, empty for the first. replaced: the name that the former
+    database has now; empty when there was none, or it was not replaced. data_lost_s: from the
+    backup's snapshot to the incident. duration_s: from start to end of the recovery, which the RTO
+    verdict judges; a recovery that failed is a failed verdict however short it was. Format 1 had
+    neither chain nor the fields with a default here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -172,7 +179,9 @@ class IncidentEntry(BaseModel):
 
 
 #: Fields that an entry takes over as they are.
-_COMMON = (RecoveryRecord.model_fields.keys() & IncidentEntry.model_fields.keys()) - {"id"}
+_COMMON = (RecoveryRecord.model_fields.keys() & IncidentEntry.model_fields.keys()) - {
+    *("id", "replaced")
+}
 
 
 def entry_from(record: RecoveryRecord, settings: Settings, finished_at: datetime) -> IncidentEntry:
@@ -182,6 +191,7 @@ def entry_from(record: RecoveryRecord, settings: Settings, finished_at: datetime
     return IncidentEntry(
         **{name: getattr(record, name) for name in RecoveryRecord.model_fields if name in _COMMON},
         id=record.entry_id,
+        replaced=record.replaced if record.swapped_at and record.live_oid is not None else "",
         finished_at=finished_at,
         data_lost_s=_seconds(record.snapshot_at, incident),
         duration_s=duration,

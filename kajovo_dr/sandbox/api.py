@@ -43,7 +43,7 @@ def create_app(settings: ApiSettings) -> Starlette:
         except psycopg.errors.UndefinedTable:
             _log.warning("the database has no tables; nobody can log in until it is restored")
         yield
-        pool.close()
+        pool.end()
 
     app = Starlette(
         routes=[

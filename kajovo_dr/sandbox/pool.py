@@ -6,6 +6,8 @@ real application: after the database went away, the first request fails and the 
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +29,13 @@ class Pool:
     def __init__(self, server: Server) -> None:
         self._params = {**server.params, "application_name": "kajovo_hotel_api"}
         self._idle: deque[Session] = deque()
+        self._busy: set[Session] = set()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, undone by an exception."""
         session = self._take()
+        self._busy.add(session)
         try:
             yield session
             session.commit()
@@ -40,6 +44,8 @@ class Pool:
             session.close()
             self.close()
             raise
+        finally:
+            self._busy.discard(session)
         if len(self._idle) < _KEEP:
             self._idle.append(session)
         else:
@@ -52,6 +58,20 @@ class Pool:
                 self._idle.pop().close()
             except IndexError:  # another thread took it
                 return
+
+    def end(self) -> None:
+        """Close every session, also those in use: a query that waits for a lock, or for a server
+        that hangs, would keep the process from ending.
+        """
+        for session in tuple(self._busy):
+            # `close` belongs to the thread that waits; the end of the connection wakes it
+            with contextlib.suppress(OSError, psycopg.Error):
+                line = socket.socket(fileno=session.fileno())
+                try:
+                    line.shutdown(socket.SHUT_RDWR)
+                finally:
+                    line.detach()
+        self.close()
 
     def _take(self) -> Session:
         try:

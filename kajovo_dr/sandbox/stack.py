@@ -8,9 +8,9 @@ used as it is, and nothing here ever changes it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,22 +19,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
-from kajovo_dr.errors import DrError, NotConfigured, SettingError
+from kajovo_dr.errors import NotConfigured, SettingError
 from kajovo_dr.files import PRIVATE_FILE, private_folder, replace_atomically, write_private
-from kajovo_dr.ports import free_port
 from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import Progress, silent
-from kajovo_dr.sandbox.launcher import RunningApi, start_api
+from kajovo_dr.sandbox import supervisor, switch
 from kajovo_dr.settings import PREFIX, Settings
 
-ADMIN_EMAIL = "admin@kajovohotel.local"
 #: Rows of the hotel that a first start makes: enough to look at, seeded in a second.
 FIRST_ROWS = 1000
-#: Seconds between two attempts to bring the API back, as a container engine would.
-_RESTART_S = 1.0
-
-
 #: Settings of a real system. With one of them set, a missing database_url is a mistake, not a wish
 #: for the sandbox, whose backups would end among the real ones.
 REAL = ("restore_url", "backup_dir", "app_base_url", "migrate_dir")
@@ -99,6 +93,22 @@ def protected_database(settings: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
+def protected_system(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database and an application to protect.
+
+    Where none is named it is the sandbox hotel, its database lost or not: its API is that of the
+    `up` or `demo` that runs on the state folder, else one is started for the block.
+    """
+    if not uses_sandbox(settings):
+        yield settings
+        return
+    with protected_database(settings) as complete:
+        place, password = folder(settings), _password(folder(settings))
+        with supervisor.shared(source(complete), place, password) as base_url:
+            yield _with_application(complete, base_url, password)
+
+
+@contextmanager
 def server_of_restores(settings: Settings) -> Iterator[Settings]:
     """The settings with a server to restore to, which may be all that is left."""
     if settings.restore_url is not None:
@@ -158,14 +168,22 @@ def _hotel(settings: Settings, fresh: Fresh | None, progress: Progress) -> Itera
         fresh = fresh or Fresh(FIRST_ROWS, HEAD_REVISION)
     if fresh is not None:
         _replace(hotel, fresh, folder(settings) / "media", progress)
-    password = _password(folder(settings))
-    with _Supervised(hotel, folder(settings), password) as api:
-        yield settings.with_overrides(
-            app_base_url=settings.app_base_url or api.base_url,
-            app_email=settings.app_email or SecretStr(ADMIN_EMAIL),
-            app_password=settings.app_password or SecretStr(password),
-            migrate_dir=settings.migrate_dir or Path(__file__).parent,
-        )
+    place, password = folder(settings), _password(folder(settings))
+    with supervisor.Supervised(hotel, place, password) as api:
+        yield _with_application(settings, api.base_url, password)
+
+
+def _with_application(settings: Settings, base_url: str, password: str) -> Settings:
+    """The settings with the hotel's API, and the commands that stop and start it."""
+    place = folder(settings)
+    return settings.with_overrides(
+        app_base_url=settings.app_base_url or base_url,
+        app_email=settings.app_email or SecretStr(supervisor.ADMIN_EMAIL),
+        app_password=settings.app_password or SecretStr(password),
+        app_stop_command=settings.app_stop_command or switch.command("stop", place),
+        app_start_command=settings.app_start_command or switch.command("start", place),
+        migrate_dir=settings.migrate_dir or Path(__file__).parent,
+    )
 
 
 def _replace(hotel: Server, fresh: Fresh, media: Path, progress: Progress) -> None:
@@ -199,6 +217,9 @@ def _exported(settings: Settings) -> Iterator[None]:
     for name in ("app_base_url", "app_email", "app_password", "migrate_dir"):
         if getattr(settings, name):
             values[name.upper()] = str(settings.need(name))
+    for name in ("app_stop_command", "app_start_command"):
+        if command := getattr(settings, name):
+            values[name.upper()] = json.dumps(command)
     variables = {PREFIX + name: value for name, value in values.items() if value}
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -210,50 +231,3 @@ def _exported(settings: Settings) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@dataclass
-class _Supervised:
-    """The API, started again whenever it ends.
-
-    It does not start without its database and relies on being restarted, as the real one does in
-    its container.
-    """
-
-    hotel: Server
-    folder: Path
-    password: str
-
-    def __enter__(self) -> _Supervised:
-        self._port = free_port()
-        self.base_url = f"http://127.0.0.1:{self._port}"
-        self._api: RunningApi | None = None
-        self._ended = threading.Event()
-        self._try_start()
-        self._thread = threading.Thread(target=self._keep_alive, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        if self._api is not None:
-            self._api.stop()
-
-    def _keep_alive(self) -> None:
-        while not self._ended.wait(_RESTART_S):
-            if self._api is None or self._api.process.poll() is not None:
-                self._try_start()
-
-    def _try_start(self) -> None:
-        try:
-            self._api = start_api(
-                self.hotel,
-                folder=self.folder,
-                port=self._port,
-                email=ADMIN_EMAIL,
-                password=self.password,
-                media_root=self.folder / "media",
-            )
-        except DrError:
-            self._api = None  # its database is gone or not back yet; the log says so

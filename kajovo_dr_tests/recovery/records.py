@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kajovo_dr.recovery.record import IncidentEntry, Phase, RecoveryRecord, entry_from
+from kajovo_dr.recovery.record import IncidentEntry, Outage, Phase, RecoveryRecord, entry_from
 from kajovo_dr.recovery.smoke import EndpointResult, SmokeReport
 from kajovo_dr.settings import Settings
 
@@ -56,3 +56,44 @@ def smoke_report(*, ok: bool = True) -> SmokeReport:
 def phase(name: str, *, ok: bool = True, detail: str = "") -> Phase:
     """A phase of two seconds."""
     return Phase(name=name, seconds=2, ok=ok, detail=detail)
+
+
+def outage(*, milliseconds: int | None = 84) -> Outage:
+    """An outage from the start on; None: without an end."""
+    if milliseconds is None:
+        return Outage(from_at=STARTED, until_at=None, seconds=None, asked=1, interval_s=0.1)
+    until = STARTED + timedelta(milliseconds=milliseconds)
+    seconds = milliseconds / 1000
+    return Outage(from_at=STARTED, until_at=until, seconds=seconds, asked=1234, interval_s=0.005)
+
+
+def full(**changes: Any) -> IncidentEntry:
+    """The entry of a recovery of which everything is known."""
+    end = STARTED + timedelta(seconds=40)
+    given: dict[str, Any] = {
+        "detected_at": INCIDENT + timedelta(minutes=6),
+        "sha256": "a" * 64,
+        "manifest_sha256": "b" * 64,
+        "lost_rows": {"reports": 5, "orders": 12345, "users": 0, "issues": 1, "cards": -3},
+        "safety": "kajovo-postgres-20261123-064100",
+        "replaced": "kajovo_hotel__before_run1",
+        "live_oid": 16400,
+        "swapped_at": STARTED + timedelta(seconds=40.1),
+        "accounts_reverted": 2,
+        "outage": outage(),
+        "phases": (
+            Phase(name="restore", began_at=STARTED, ended_at=end, seconds=40, ok=True, detail="24"),
+            Phase(name="legacy", began_at=end, ended_at=end, ok=True, skipped=True, detail="unset"),
+            Phase(name="swap", began_at=end, seconds=0, ok=None),
+            Phase(name="swap", began_at=end, ended_at=end, seconds=0.04, ok=True),
+        ),
+        "smoke": smoke_report(),
+    }
+    return entry(**(given | changes))
+
+
+def undo(of: str, **changes: Any) -> IncidentEntry:
+    """The entry of an undo."""
+    nothing = dict.fromkeys(("incident_at", "backup", "snapshot_at"))
+    given: dict[str, Any] = {"id": "undo-1", "kind": "undo", "undoes": of, **nothing}
+    return entry(**(given | changes))

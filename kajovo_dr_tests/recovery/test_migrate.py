@@ -106,7 +106,7 @@ def test_an_older_database_is_lifted_to_the_head(settings: Settings, old: Server
     done = migrate(settings, old, progress=lambda phase, now, total: seen.append(phase))
     assert (done.before, done.after, done.head) == (FIRST, SECOND, SECOND)
     assert done.steps == (f"{FIRST} -> {SECOND}, Books have an ISBN.",)
-    assert seen == [f"migrate: {step}" for step in ("heads", "current", "upgrade head", "check")]
+    assert seen == [f"migrate: {step}" for step in ("history", "current", "upgrade head", "check")]
 
 
 def test_a_database_at_the_head_stays_there(settings: Settings, current: Server) -> None:
@@ -208,11 +208,22 @@ def test_a_failing_revision_is_told_with_its_reason(
     assert 'table "nothing" does not exist' in str(failed)
 
 
-def test_an_id_too_long_for_the_version_column_has_a_remedy(
+def test_the_version_column_is_widened_for_ids_that_are_longer(
     settings: Settings, current: Server, checkout: Path
 ) -> None:
+    longest = "third_" + "x" * 40
+    revision(checkout, longest, SECOND)
+    done = migrate(settings, current)
+    assert done.after == longest
+    assert done.steps[0] == "version column widened from 32 to 46 characters"
+    assert migrate(settings, current).steps == ()
+
+
+def test_ids_too_long_for_a_column_that_the_upgrade_makes_have_a_remedy(
+    settings: Settings, database: Server, checkout: Path
+) -> None:
     revision(checkout, "third_" + "x" * 40, SECOND)
-    failed = failure(settings, current)
+    failed = failure(settings, database)
     assert "StringDataRightTruncation" in str(failed)
     assert "ALTER TABLE library.changes ALTER COLUMN version_num" in failed.hint
 
@@ -382,7 +393,7 @@ def test_a_folder_without_alembic_ini_is_told(
 ) -> None:
     (tmp_path / "empty").mkdir()
     failed = failure(settings.with_overrides(migrate_dir=tmp_path / "empty"), old)
-    assert "heads failed (exit code 255): FAILED: No " in str(failed)
+    assert "history failed (exit code 255): FAILED: No " in str(failed)
 
 
 def test_an_unset_folder_is_named(old: Server) -> None:

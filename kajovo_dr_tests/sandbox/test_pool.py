@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
 from kajovo_dr.postgres.server import Server
+from kajovo_dr.process import wait_until
 from kajovo_dr.sandbox.pool import Pool
 from kajovo_dr_tests.sandbox.conftest import execute
 
@@ -32,3 +35,19 @@ def test_a_session_is_kept_for_the_next_request_and_undone_by_a_failure(database
     assert again is session
     assert execute(database, "SELECT id FROM hosté") == [(1,)]
     pool.close()
+
+
+def test_the_end_of_the_pool_ends_a_query_that_waits(database: Server) -> None:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    pool = Pool(database)
+
+    def wait() -> None:
+        with pool.session() as session:
+            session.execute("SELECT pg_sleep(600)")
+
+    with ThreadPoolExecutor(1) as threads:
+        waits = threads.submit(wait)
+        assert wait_until(lambda: bool(execute(database, waiting)), timeout=30)
+        pool.end()
+        with pytest.raises(psycopg.OperationalError):
+            waits.result(timeout=60)

@@ -209,9 +209,3 @@ def test_the_drill_prints_every_mutant_and_fails_when_one_escapes(
     document = json.loads(said.stdout)
     results = {each["mutant"]: each["result"] for each in document["mutants"]}
     assert results == {"row-repeated": "caught", "value-changed": "NOT CAUGHT"}
-
-
-def test_a_drill_without_mutants_says_that_there_is_no_other_yet() -> None:
-    said = CliRunner().invoke(cli, ["drill"])
-    assert said.exit_code == 2
-    assert "only kajovo-dr drill --mutants exists yet" in said.output

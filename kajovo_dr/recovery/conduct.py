@@ -1,0 +1,100 @@
+"""What follows when a phase of a recovery fails: nobody is left worse off than before.
+
+Belongs here: starting the application again, undoing by setting, and the operator's next step. Not
+here: the phases (``recover``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kajovo_dr.errors import DrError
+from kajovo_dr.postgres import databases
+from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery import control
+from kajovo_dr.recovery.record import IncidentEntry, Phase
+from kajovo_dr.recovery.recover import PHASES, Recovery
+from kajovo_dr.recovery.undo import begin_undo
+from kajovo_dr.settings import Settings
+
+
+def run(
+    settings: Settings,
+    recovery: Recovery,
+    *,
+    told: Callable[[Phase], None] = lambda phase: None,
+    progress: Progress = silent,
+) -> IncidentEntry:
+    """Go through all phases; the log's entry. Raises what a phase raises, when that is dealt with.
+
+    told: each phase when it has ended well.
+    """
+    with recovery.alone():
+        recovery.forget_what_is_gone()
+        for name in PHASES[recovery.record.kind]:
+            if phase := do(settings, recovery, name, progress=progress):
+                told(phase)
+        return recovery.journal.log()
+
+
+def do(
+    settings: Settings, recovery: Recovery, name: str, *, progress: Progress = silent
+) -> Phase | None:
+    """One phase, as `Recovery.do`."""
+    try:
+        return recovery.do(name)
+    except DrError as failure:
+        follow = _after_the_swap if recovery.record.done("swap") else _before_the_swap
+        try:
+            said = follow(settings, recovery, progress)
+        except DrError as also:
+            said = f"And that failed, too: {also}. {also.hint}"
+        failure.hint = f"{failure.hint} {said}".strip()
+        raise
+
+
+def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress) -> str:
+    """The live database is as it was, so the application may as well go on with it."""
+    record, said = recovery.record, []
+    stopped = record.done("stop") and not _skipped(recovery, "stop")
+    with databases.connect(recovery.target.database(settings.maintenance_database)) as admin:
+        there = databases.exists(admin, record.database)
+    if there:
+        said.append(f"{record.database!r} is as it was.")
+    if stopped and there:
+        kept = tuple(phase for phase in record.phases if phase.name != "stop")
+        recovery.journal.update(phases=kept)  # whoever goes on has to stop it again
+        control.start(settings, progress=progress)
+        said.append("The application was started again on it.")
+    return " ".join([*said, "Go on with the recovery: kajovo-dr recover --resume."])
+
+
+def _after_the_swap(settings: Settings, recovery: Recovery, progress: Progress) -> str:
+    record = recovery.record
+    possible = record.kind == "recovery" and record.live_oid is not None
+    if not possible:
+        return "When it is mended: kajovo-dr recover --resume."
+    if not settings.auto_undo:
+        return (
+            f"The restored database is in place, the former one is kept as {record.replaced!r}: "
+            "mend it and go on with kajovo-dr recover --resume, or put the former one back with "
+            "kajovo-dr undo."
+        )
+    undo = begin_undo(
+        settings,
+        record,
+        who=record.who,
+        confirm=record.database,
+        note="undone by KAJOVO_DR_AUTO_UNDO",
+        within=recovery,
+        progress=progress,
+    )
+    with recovery.alone():
+        for name in PHASES["undo"]:
+            undo.do(name)
+        undo.journal.log()
+    return f"It was undone: {record.database!r} is the former database again."
+
+
+def _skipped(recovery: Recovery, name: str) -> bool:
+    return any(phase.name == name and phase.skipped for phase in recovery.record.phases)

@@ -1,0 +1,389 @@
+"""Whether a recovery can be done, looked at before anything is touched: all findings at once.
+
+Belongs here: choosing and reading the backup, asking server, disk, application and journal. Not
+here: doing any of it (``recover``). Nothing is changed, on the server or in the store.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.load import require_server
+from kajovo_dr.errors import (
+    DatabaseMissing,
+    DrError,
+    PreflightFailed,
+    RecoveryUnfinished,
+    RolesMissing,
+    ServerError,
+    SettingError,
+    SwapFailed,
+)
+from kajovo_dr.postgres import client_tools, databases, swap
+from kajovo_dr.postgres.server import Server, restore_target, source
+from kajovo_dr.postgres.transport import Transport
+from kajovo_dr.progress import Progress, human_bytes, silent
+from kajovo_dr.recovery import control, legacy, losses
+from kajovo_dr.recovery.choose import choose
+from kajovo_dr.recovery.journal import unfinished
+from kajovo_dr.recovery.leftovers import unexplained
+from kajovo_dr.recovery.read import Read, read_first_right
+from kajovo_dr.recovery.report import human_duration
+from kajovo_dr.recovery.request import Request, require_confirmed
+from kajovo_dr.settings import PREFIX, Settings
+
+#: A restored database needs about the source's space, and room to build indexes in.
+_SPACE_MARGIN = 1.3
+#: What the lock of a target's recovery is for, beside that of its backups.
+LOCK = "recovery"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a plan. error: what the recovery would fail with."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    said: str
+    hint: str = ""
+    error: DrError | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recovery would do, and whether it can.
+
+    target: the database under the name that the application uses. live: whether one of that name is
+    there. lost_rows: see `RecoveryRecord`.
+    """
+
+    request: Request
+    target: Server
+    began_at: datetime
+    findings: tuple[Finding, ...]
+    read: Read | None
+    live: Literal["answers", "missing", "silent"]
+    lost_rows: dict[str, int] | None
+    database_only: bool
+
+    @property
+    def backup(self) -> Backup:
+        """The backup that would be restored; only of a plan without failures."""
+        assert self.read is not None
+        return self.read.backup
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What does not keep the recovery from beginning."""
+        return [finding for finding in self.findings if finding.verdict == "warn"]
+
+    def require(self) -> None:
+        """Raise what is wrong: the one error, or `PreflightFailed` naming all of them."""
+        failed = [finding for finding in self.findings if finding.verdict == "fail"]
+        if len(failed) == 1 and failed[0].error is not None:
+            raise failed[0].error
+        if failed:
+            said = "; ".join(f"{finding.name}: {finding.said}" for finding in failed)
+            hints = "; ".join(finding.hint.rstrip(".") for finding in failed if finding.hint)
+            raise PreflightFailed(said, hint=f"{hints}." if hints else "")
+
+
+def plan(
+    settings: Settings,
+    request: Request,
+    *,
+    tell: Callable[[str], None] = lambda said: None,
+    progress: Progress = silent,
+) -> Plan:
+    """Look at everything that a recovery needs. Raises only what makes looking impossible: settings
+    that cannot be read, a name that is none.
+    """
+    began_at = datetime.now(UTC)
+    target = restore_target(settings, request.database)
+    protected = source(settings) if settings.database_url else None
+    aside = protected is not None and protected.dbname != request.database
+    without_application = request.database_only or aside
+    look = _Look(settings, request, target, [])
+    look.asked("confirmation", lambda: _confirmed(request))
+    look.asked("journal", lambda: _journal(settings, target))
+    was_read = look.backup(protected, tell, progress)
+    reached = look.asked("server", lambda: _server(settings, target))
+    live: Literal["answers", "missing", "silent"] = "silent"
+    if reached:
+        live = look.live()
+        with suppress(DrError), databases.connect(_maintenance(settings, target)) as admin:
+            look.server(admin, was_read.backup if was_read else None)
+    look.application(without_application=without_application, aside=aside)
+    lost = None
+    if live == "answers" and was_read is not None:
+        with suppress(DrError):
+            lost = losses.lost_rows(target, was_read.backup)
+    return Plan(
+        request=request,
+        target=target,
+        began_at=began_at,
+        findings=tuple(look.findings),
+        read=was_read,
+        live=live,
+        lost_rows=lost,
+        database_only=without_application,
+    )
+
+
+def _maintenance(settings: Settings, target: Server) -> Server:
+    return target.database(settings.maintenance_database)
+
+
+def _confirmed(request: Request) -> str:
+    if not request.who.strip():
+        raise SettingError(
+            "who is empty: the incident log names who launched a recovery",
+            hint="fill in a name and launch again; nothing was changed.",
+        )
+    if request.confirm is not None:
+        require_confirmed(request.database, request.confirm)
+    return f"{request.database} is to be replaced, asked for by {request.who}"
+
+
+def _journal(settings: Settings, target: Server) -> str:
+    open_ones = [each for each in unfinished(settings.state) if each.database == target.dbname]
+    if open_ones:
+        identity = ""
+        with suppress(DrError), databases.connect(_maintenance(settings, target)) as admin:
+            identity = databases.identity(admin, target)
+        # of a server that does not answer nobody knows whether it is another one
+        open_ones = [each for each in open_ones if identity in ("", each.identity)]
+    if open_ones:
+        record = open_ones[-1]
+        began = f"{record.started_at:%Y-%m-%d %H:%M} UTC"
+        raise RecoveryUnfinished(
+            f"{record.kind} {record.short} of {record.database} by {record.who} began at {began}"
+            " and has not ended"
+        )
+    return "no other recovery of it is unfinished"
+
+
+def _server(settings: Settings, target: Server) -> str:
+    with databases.mutex(target, settings.maintenance_database, purpose=LOCK) as admin:
+        databases.refuse_reserved(admin, target.dbname)
+        version = admin.info.parameter_status("server_version")
+        _require_rights(admin, target)
+        return f"{target.address} answers: PostgreSQL {version}; no other recovery runs there"
+
+
+def _require_rights(admin: databases.Connection, target: Server) -> None:
+    row = admin.execute(
+        "SELECT rolsuper OR rolcreatedb, rolsuper OR coalesce((SELECT pg_has_role(datdba, 'USAGE')"
+        " FROM pg_database WHERE datname = %s), true) FROM pg_roles WHERE rolname = current_user",
+        [target.dbname],
+    ).fetchone()
+    assert row is not None
+    if row != (True, True):
+        lacks = "create databases" if not row[0] else f"rename {target.dbname!r}"
+        raise ServerError(
+            f"user {target.user!r} may not {lacks} on {target.address}",
+            hint=f"name its owner with CREATEDB, or a superuser, in {PREFIX}RESTORE_URL.",
+        )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Collects findings: a question that raises one of our errors is a failure with its hint."""
+
+    settings: Settings
+    request: Request
+    target: Server
+    findings: list[Finding]
+
+    def asked(self, name: str, question: Callable[[], str]) -> bool:
+        try:
+            self.findings.append(Finding(name, "ok", question()))
+        except DrError as error:
+            self.findings.append(Finding(name, "fail", str(error), error.hint, error))
+            return False
+        return True
+
+    def warn(self, name: str, said: str, hint: str = "") -> None:
+        self.findings.append(Finding(name, "warn", said, hint))
+
+    def backup(
+        self, protected: Server | None, tell: Callable[[str], None], progress: Progress
+    ) -> Read | None:
+        """Choose the backup and read it to its end, before the application is stopped for it."""
+        found: list[Read] = []
+
+        def chosen() -> str:
+            request = self.request
+            candidates = choose(
+                self.settings, name=request.backup, before=request.before, protected=protected
+            )
+            found.append(
+                read_first_right(
+                    self.settings,
+                    candidates,
+                    named=bool(request.backup),
+                    warn=tell,
+                    progress=progress,
+                )
+            )
+            backup = found[0].backup
+            age = human_duration((request.before - backup.manifest.created_at).total_seconds())
+            size = human_bytes(backup.manifest.size_bytes)
+            return f"{backup.name}, {backup.state}, {size}, {age} before the incident"
+
+        self.asked("backup", chosen)
+        return found[0] if found else None
+
+    def live(self) -> Literal["answers", "missing", "silent"]:
+        try:
+            with databases.connect(self.target) as session:
+                size = human_bytes(databases.size(session, self.target.dbname))
+        except DatabaseMissing:
+            self.warn("live database", f"{self.target.dbname!r} does not exist: nothing to undo to")
+            return "missing"
+        except DrError as error:
+            self.warn("live database", f"does not answer, no safety backup: {error}")
+            return "silent"
+        said = f"{self.target.shown} answers, {size}; it is backed up and kept"
+        self.findings.append(Finding("live database", "ok", said))
+        return "answers"
+
+    def server(self, admin: databases.Connection, backup: Backup | None) -> None:
+        names = [self.target.dbname]
+        self.asked("sessions", lambda: _may_be_renamed(admin, names))
+        for name in unexplained(self.settings, admin):
+            self.warn(
+                "leftover",
+                f"database {name!r} was left by a recovery that this state folder does not know",
+                "look at it, then drop it by hand.",
+            )
+        if backup is None:
+            return
+        transport = client_tools.transport_for(self.settings.pg_bin)
+        self.asked("version", lambda: _version(admin, backup, transport, self.target))
+        self.asked("roles", lambda: _roles(admin, backup, self.request.create_roles))
+        self.asked("extensions", lambda: _extensions(admin, backup))
+        self._disk(admin, backup)
+
+    def _disk(self, admin: databases.Connection, backup: Backup) -> None:
+        needed = int(backup.manifest.database_bytes * _SPACE_MARGIN)
+        free = _free_bytes(admin, self.target)
+        if free is None:
+            said = f"a second copy needs about {human_bytes(needed)} on the server's disk"
+            self.warn("disk", f"{said}, which cannot be seen from here")
+        elif free < needed:
+            error = PreflightFailed(
+                f"{human_bytes(free)} free on the server's disk, a second copy needs about"
+                f" {human_bytes(needed)}",
+                hint="free some: databases that earlier recoveries replaced are dropped by"
+                " kajovo-dr cleanup.",
+            )
+            self.findings.append(Finding("disk", "fail", str(error), error.hint, error))
+        else:
+            self.findings.append(Finding("disk", "ok", f"{human_bytes(free)} free"))
+
+    def application(self, *, without_application: bool, aside: bool) -> None:
+        if without_application:
+            why = "another name than the application's" if aside else "database only"
+            said = f"{why}: the application is left alone, nothing is migrated"
+            self.findings.append(Finding("application", "ok", said))
+            return
+        self.asked("application's URL", lambda: str(self.settings.need("app_base_url")))
+        self.asked("Alembic", lambda: str(self.settings.need("migrate_dir")))
+        if self.settings.app_login_path:
+            self.asked("login", lambda: _login(self.settings))
+        stop, start = control.how_to_stop(self.settings), control.how_to_start(self.settings)
+        if stop and start:
+            said = f"stopped by {stop}, started by {start}"
+            self.findings.append(Finding("application", "ok", said))
+        else:
+            missing = "APP_STOP_COMMAND" if not stop else "APP_START_COMMAND"
+            self.warn(
+                "application",
+                f"{PREFIX}{missing} is not set: it runs on until the swap ends its sessions, and"
+                " what is written meanwhile stays in the old database",
+                "set it (or the URL of a hook), or stop the application by hand first.",
+            )
+        if legacy.configured(self.settings):
+            self.asked("legacy database", lambda: _legacy(self.settings))
+
+
+def _login(settings: Settings) -> str:
+    settings.need("app_email")
+    settings.need("app_password")
+    return "set"
+
+
+def _legacy(settings: Settings) -> str:
+    url = settings.need("legacy_url")
+    server = Server.from_url(
+        url, setting=f"{PREFIX}LEGACY_URL", connect_timeout=settings.connect_timeout_s
+    )
+    with databases.connect(server):
+        return f"{server.shown} answers"
+
+
+def _may_be_renamed(admin: databases.Connection, names: list[str]) -> str:
+    if found := swap.obstacles(admin, names):
+        raise SwapFailed(
+            f"cannot be renamed: {'; '.join(found)}",
+            hint="COMMIT PREPARED or ROLLBACK PREPARED it in that database, then try again.",
+        )
+    return "no prepared transaction is in the way; sessions are ended at the swap"
+
+
+def _version(
+    admin: databases.Connection, backup: Backup, transport: Transport, target: Server
+) -> str:
+    require_server(admin, backup, transport, target)
+    major = admin.info.server_version // 10_000
+    return f"PostgreSQL {major} can take the backup of PostgreSQL {backup.manifest.server_major}"
+
+
+def _roles(admin: databases.Connection, backup: Backup, create: bool) -> str:
+    missing = databases.missing_roles(admin, list(backup.manifest.roles))
+    if missing and not create:
+        raise RolesMissing(
+            f"the server lacks roles that the backup names: {', '.join(missing)}",
+            hint="let the recovery create them, without passwords: --create-roles.",
+        )
+    if missing:
+        return f"will be created: {', '.join(missing)}"
+    return f"all {len(backup.manifest.roles)} are there"
+
+
+def _extensions(admin: databases.Connection, backup: Backup) -> str:
+    needed = backup.manifest.fingerprint.extensions if backup.manifest.fingerprint else {}
+    rows = admin.execute("SELECT name FROM pg_available_extensions").fetchall()
+    if missing := sorted(needed.keys() - {name for (name,) in rows}):
+        raise PreflightFailed(
+            f"the server lacks extensions that the backup needs: {', '.join(missing)}",
+            hint="install them on the server, then try again.",
+        )
+    return f"all {len(needed)} are available"
+
+
+def _free_bytes(admin: databases.Connection, target: Server) -> int | None:
+    """Of the server's disk, when it is this machine's; None when nobody can tell."""
+    if target.params.get("host", "") not in ("localhost", "127.0.0.1", "::1"):
+        return None
+    try:
+        row = admin.execute("SHOW data_directory").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    assert row is not None
+    with suppress(OSError):
+        folder = Path(row[0])
+        # a container's folder is not here, or is somebody else's of that name
+        if (folder / "postmaster.pid").is_file():
+            return shutil.disk_usage(folder).free
+    return None

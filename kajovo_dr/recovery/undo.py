@@ -1,0 +1,122 @@
+"""Undoing a recovery: the database that it replaced takes its name back.
+
+Belongs here: whether that is possible, and the record of it. Not here: the phases (``recover``): an
+undo is the same exchange the other way round, and can be undone itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from kajovo_dr.errors import SettingError, UndoImpossible
+from kajovo_dr.postgres import databases, swap
+from kajovo_dr.postgres.server import restore_target
+from kajovo_dr.progress import Progress, silent
+from kajovo_dr.recovery.journal import RecoveryJournal, records
+from kajovo_dr.recovery.record import RecoveryRecord
+from kajovo_dr.recovery.recover import Recovery, alone
+from kajovo_dr.recovery.request import UNDONE, beside, require_confirmed
+from kajovo_dr.settings import Settings
+
+
+def last_swapped(settings: Settings, which: str = "") -> RecoveryRecord:
+    """The recovery to undo: the one whose id begins so, or the last one that replaced a database.
+
+    Raises `UndoImpossible` when there is none.
+    """
+    swapped = [
+        record
+        for record in records(settings.state)
+        if record.swapped_at is not None and record.id.startswith(which)
+    ]
+    if not swapped:
+        of = f" whose id begins with {which!r}" if which else ""
+        raise UndoImpossible(
+            f"no recovery{of} has replaced a database",
+            hint="kajovo-dr incidents lists the recoveries.",
+        )
+    if which and len(swapped) > 1:
+        raise UndoImpossible(
+            f"{len(swapped)} recoveries have an id that begins with {which!r}",
+            hint="type more of it: kajovo-dr incidents.",
+        )
+    return swapped[-1]
+
+
+def require_possible(settings: Settings, of: RecoveryRecord) -> None:
+    """Raise `UndoImpossible` unless both databases are where the recovery left them."""
+    if of.live_oid is None:
+        raise UndoImpossible(
+            f"recovery {of.short} replaced nothing: there was no database {of.database!r}",
+            hint="recover an older backup instead: kajovo-dr recover --before TIME.",
+        )
+    target = restore_target(settings, of.database)
+    with databases.connect(target.database(settings.maintenance_database)) as admin:
+        holder = swap.oid_of(admin, of.database)
+        former = swap.name_of(admin, of.live_oid)
+    if holder != of.room_oid:
+        raise UndoImpossible(
+            f"{of.database!r} is no longer the database that recovery {of.short} restored",
+            hint="a later recovery or undo has replaced it: kajovo-dr incidents.",
+        )
+    if former is None:
+        raise UndoImpossible(
+            f"{of.replaced!r}, the database that recovery {of.short} replaced, is gone",
+            hint="it is dropped when it is no longer needed; recover an older backup instead.",
+        )
+
+
+def begin_undo(
+    settings: Settings,
+    of: RecoveryRecord,
+    *,
+    who: str,
+    confirm: str,
+    note: str = "",
+    undo_id: str = "",
+    within: Recovery | None = None,
+    progress: Progress = silent,
+) -> Recovery:
+    """Write the journal of an undo; nothing else is touched yet. Raises `NotConfirmed`,
+    `UndoImpossible`, `TargetBusy`.
+
+    within: the recovery whose lock is held already.
+    """
+    if not who.strip():
+        raise SettingError(
+            "who is empty: the incident log names who undoes a recovery",
+            hint="fill in a name and launch again; nothing was changed.",
+        )
+    require_confirmed(of.database, confirm)
+    target = restore_target(settings, of.database)
+    with within.alone() if within else alone(settings, target):
+        require_possible(settings, of)
+        undo_id = undo_id or str(uuid.uuid4())
+        record = RecoveryRecord(
+            kind="undo",
+            id=undo_id,
+            runs=(undo_id,),
+            started_at=datetime.now(UTC),
+            who=who,
+            note=note,
+            database=of.database,
+            server=target.address,
+            identity=of.identity,
+            database_only=of.database_only,
+            room=swap_name(settings, of),
+            room_oid=of.live_oid,
+            undoes=of.id,
+        )
+        replaced = beside(record.database, UNDONE, record.short)
+        record = record.model_copy(update={"replaced": replaced})
+        journal = RecoveryJournal.begin(settings.state, record, settings)
+        return Recovery(settings, journal, within=within, progress=progress)
+
+
+def swap_name(settings: Settings, of: RecoveryRecord) -> str:
+    """The name that the replaced database has now."""
+    assert of.live_oid is not None
+    target = restore_target(settings, of.database)
+    with databases.connect(target.database(settings.maintenance_database)) as admin:
+        return swap.name_of(admin, of.live_oid) or of.replaced
