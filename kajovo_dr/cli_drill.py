@@ -18,7 +18,7 @@ import click
 
 from kajovo_dr import files, terminal
 from kajovo_dr.cli_options import json_option, with_settings
-from kajovo_dr.errors import DrError, DrillFailed, ProofFailed, SettingError
+from kajovo_dr.errors import DrError, DrillFailed, FileRefused, ProofFailed, SettingError
 from kajovo_dr.progress import Progress
 from kajovo_dr.settings import Settings
 
@@ -70,6 +70,8 @@ def drill(
 
 
 def _drill(settings: Settings, who: str, copy: str | None, *, as_json: bool) -> None:
+    if copy is not None and not Path(copy).absolute().parent.is_dir():
+        raise FileRefused(f"--report {copy}: there is no such folder")
     with terminal.progress() as progress:
         done = _run(settings, who, progress)
     if copy is not None:
@@ -114,7 +116,8 @@ def _complete(settings: Settings) -> Iterator[Settings]:
 
 def _show(settings: Settings, done: DrillReport) -> None:
     from kajovo_dr.recovery.drill_advice import advice
-    from kajovo_dr.recovery.drill_report import foreseen, verdicts
+    from kajovo_dr.recovery.drill_report import foreseen
+    from kajovo_dr.recovery.drill_tables import verdicts
     from kajovo_dr.recovery.drill_words import Words
 
     record, words = done.record, Words(settings.language, settings.timezone)
@@ -144,7 +147,7 @@ def _phase_cells(phase: DrillPhase, words: Words) -> list[str]:
 
 def _show_history(settings: Settings, *, as_json: bool) -> None:
     from kajovo_dr.recovery import drill_history
-    from kajovo_dr.recovery.drill_report import history_rows, history_titles
+    from kajovo_dr.recovery.drill_tables import history_rows, history_titles
     from kajovo_dr.recovery.drill_words import Words
 
     history, words = drill_history.read(settings.state), Words(settings.language, settings.timezone)

@@ -27,8 +27,14 @@ from kajovo_dr.settings import Settings
 
 #: What the backup and the recovery must have materialized in Dagster.
 _RIVER = (
+    "recovery_plan",
+    "safety_backup",
+    "application_stopped",
     "restored_database",
     "migrated_schema",
+    "legacy_data",
+    "revoked_access",
+    "swapped_database",
     "api_readiness",
     "smoke_report",
     "incident_log_entry",
@@ -77,10 +83,11 @@ def _river(settings: Settings, steps: _Steps, progress: Progress) -> IncidentEnt
             databases.drop(session, hotel.dbname)
         note.append(f"{sum(before.values())} rows in {len(before)} tables are gone")
     incident = datetime.now(UTC)
-    with steps.timed("incident_recovery_job: restore, migrate, readiness, smoke, log") as note:
+    with steps.timed("incident_recovery_job: restore beside, migrate, swap, smoke, log") as note:
         form = {
             "who": "kajovo-dr demo",
             "database": hotel.dbname,
+            "confirm": hotel.dbname,
             "incident_time": incident.isoformat(),
             "note": "the demo dropped the database",
         }

@@ -25,8 +25,10 @@ _LOST = ("EIO", "ENXIO", "ENODEV", "ESTALE", "EBADMSG", "EUCLEAN", "EREMOTEIO", 
 _LOST_NUMBERS = {getattr(errno, name) for name in _LOST if hasattr(errno, name)}
 
 
-def record_damage(store: Path, backup: Backup, found: Inspection) -> str:
+def record_damage(store: Path | None, backup: Backup, found: Inspection) -> str:
     """Record that the bytes of a backup of this store were changed, so that nobody counts on it.
+
+    store: None records nothing.
 
     Returns why that could not be recorded; empty when it was, or when there is nothing to record.
     """
@@ -37,7 +39,7 @@ def record_damage(store: Path, backup: Backup, found: Inspection) -> str:
 
 
 @contextmanager
-def disk_may_fail(store: Path, backup: Backup) -> Iterator[None]:
+def disk_may_fail(store: Path | None, backup: Backup) -> Iterator[None]:
     """Turn a disk that cannot give a backup's bytes into `FileRefused`, and record it: what cannot
     be read is not proven any more. It may be read again one day, so it is not called damaged.
     """
@@ -65,5 +67,5 @@ def _record(backup: Backup, state: Literal["damaged", "unproven"], reason: str) 
     return ""
 
 
-def _lies_in(store: Path, path: Path) -> bool:
-    return path.parent.resolve() == store.resolve()
+def _lies_in(store: Path | None, path: Path) -> bool:
+    return store is not None and path.parent.resolve() == store.resolve()

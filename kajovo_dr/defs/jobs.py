@@ -10,29 +10,15 @@ import dagster as dg
 from pydantic import Field
 
 from kajovo_dr.defs import checks, proof_checks
+from kajovo_dr.defs.drill_ops import dr_drill_job
 from kajovo_dr.defs.proof_ops import pre_change_backup, reprove_backups
-from kajovo_dr.defs.recovery_assets import DatabaseConfig, RestoreConfig
+from kajovo_dr.defs.recovery_assets import DatabaseConfig, PlanConfig, RestoreConfig
+from kajovo_dr.defs.recovery_ops import cleanup_job, undo_recovery_job
 
 #: One backup or proof at a time; and one recovery, which does not wait behind them and goes first.
 _BACKUP_TAGS = {"kajovo_dr/target": "source"}
 _REPROVE_TAGS = {**_BACKUP_TAGS, "dagster/priority": "-10"}
 _RECOVERY_TAGS = {"kajovo_dr/target": "restore", "dagster/priority": "10"}
-
-
-class IncidentConfig(dg.Config):
-    """The form of an incident recovery: who, where to, since when."""
-
-    who: str = Field(description="who launches this recovery, for the incident log")
-    database: str = Field(description="database to restore into: a new name, or an empty database")
-    incident_time: str = Field(
-        default="",
-        description="when it happened, like 2026-11-23T03:10:00+01:00: the last proven backup"
-        " before it is used, and the outage counts from it; empty: now, the moment of the launch",
-    )
-    backup: str = Field(
-        default="", description="name of the backup to use instead; one that is not proven, too"
-    )
-    note: str = Field(default="", description="what happened")
 
 
 class RestoreForm(dg.Config):
@@ -51,20 +37,38 @@ class DatabaseForm(dg.Config):
     database: str = Field(description="database on the server that restores go to")
 
 
-@dg.config_mapping
-def _incident(form: IncidentConfig) -> dg.RunConfig:
-    return dg.RunConfig(
-        ops={
-            "restored_database": RestoreConfig(
-                database=form.database,
-                backup=form.backup,
-                incident=True,
-                incident_time=form.incident_time,
-                who=form.who,
-                note=form.note,
-            )
-        }
+class IncidentForm(dg.Config):
+    """The form of an incident recovery: who, what, since when."""
+
+    who: str = Field(description="who launches this recovery, for the incident log")
+    database: str = Field(description="name of the database to recover")
+    confirm: str = Field(
+        description="its name again: the database of this name is replaced, and kept for undo"
     )
+    incident_time: str = Field(
+        default="",
+        description="when it happened, like 2026-11-23T03:10:00+01:00: the last proven backup"
+        " before it is used; empty: now, the moment of the launch",
+    )
+    detected_time: str = Field(default="", description="when somebody noticed it, likewise")
+    backup: str = Field(
+        default="", description="name of the backup to use instead; one that is not proven, too"
+    )
+    note: str = Field(default="", description="what happened")
+    create_roles: bool = Field(
+        default=False, description="create the roles that the server lacks, without passwords"
+    )
+
+
+@dg.config_mapping
+def _incident(form: IncidentForm) -> dg.RunConfig:
+    return dg.RunConfig(ops={"recovery_plan": PlanConfig(**form.model_dump())})
+
+
+@dg.config_mapping
+def _database(form: IncidentForm) -> dg.RunConfig:
+    plan = PlanConfig(**form.model_dump(), database_only=True)
+    return dg.RunConfig(ops={"recovery_plan": plan})
 
 
 @dg.config_mapping
@@ -146,16 +150,37 @@ smoke_job = _recovery_job(
     checks.READINESS,
     checks.SMOKE,
 )
+_FORM = "\n\n    who: YOUR NAME\n    database: kajovo_hotel\n    confirm: kajovo_hotel\n\n"
 incident_recovery_job = _recovery_job(
     "incident_recovery_job",
     _incident,
-    "The whole recovery: restore, migrate, readiness, smoke test, incident log. Open it with"
-    " Materialize all, and fill in at least two lines:\n\n    who: YOUR NAME\n"
-    "    database: kajovo_hotel\n\nThe application must use that database for the last phases.",
+    "The whole recovery: plan, safety backup, stop the application, restore beside, compare,"
+    " migrate, revoke sessions, swap, start, readiness, smoke test, incident log. The live database"
+    " is untouched until the swap, and kept after it: undo_recovery_job puts it back. Open it with"
+    f" Materialize all, and fill in at least three lines:{_FORM}A run that failed goes on where it"
+    " failed: Re-execute, From failure.",
+    "recovery_plan",
+    "safety_backup",
+    "application_stopped",
     "restored_database",
     "migrated_schema",
+    "legacy_data",
+    "revoked_access",
+    "swapped_database",
     checks.READINESS,
     checks.SMOKE,
+    checks.LOG_ENTRY,
+)
+database_recovery_job = _recovery_job(
+    "database_recovery_job",
+    _database,
+    "The database alone, or under another name: plan, safety backup, restore beside, compare,"
+    f" revoke sessions, swap, log. The application is left alone. Fill in at least:{_FORM}",
+    "recovery_plan",
+    "safety_backup",
+    "restored_database",
+    "revoked_access",
+    "swapped_database",
     checks.LOG_ENTRY,
 )
 
@@ -167,4 +192,8 @@ ALL = [
     migration_job,
     smoke_job,
     incident_recovery_job,
+    database_recovery_job,
+    undo_recovery_job,
+    cleanup_job,
+    dr_drill_job,
 ]

@@ -1,58 +1,70 @@
-"""The phases of a recovery as assets: restored, migrated, ready, smoke tested, logged.
+"""The phases of a recovery as assets: planned, backed up, stopped, restored beside, migrated,
+swapped, started, tested, logged.
 
-Belongs here: what Dagster shows of each phase. Not here: how it is done (``recovery``). The phases
-of one incident share its journal, a file named by the run: they need not run in one process.
+Belongs here: what Dagster shows of each phase. Not here: how it is done (``recovery``), and how the
+steps of one run find their recovery (``incident``). Restore, migration and smoke test are jobs of
+their own, too: then they work on a named database and belong to no incident.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from kajovo_dr import moments
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.defs import checks, proof_checks
+from kajovo_dr.defs import checks, incident, proof_checks
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.errors import NotConfigured, NotReady, SettingError, SmokeFailed
-from kajovo_dr.postgres.server import Server
-from kajovo_dr.recovery import report
+from kajovo_dr.recovery import preflight, report
 from kajovo_dr.recovery.choose import choose
 from kajovo_dr.recovery.incident_log import IncidentLog
-from kajovo_dr.recovery.journal import PhaseNote, RecoveryJournal
 from kajovo_dr.recovery.migrate import migrate
-from kajovo_dr.recovery.read import Read, read_first_right
+from kajovo_dr.recovery.read import read_first_right
 from kajovo_dr.recovery.readiness import wait_until_ready
-from kajovo_dr.recovery.record import RecoveryRecord, entry_from
+from kajovo_dr.recovery.recover import Recovery
+from kajovo_dr.recovery.request import Request, past_moment
 from kajovo_dr.recovery.restore import restore_read
-from kajovo_dr.recovery.smoke import smoke
+from kajovo_dr.recovery.smoke import SmokeReport, smoke
 from kajovo_dr.settings import Settings
 
 _SETTINGS = Settings.load()
 _GROUP = "recovery"
 
 
-class RestoreConfig(dg.Config):
-    """Which backup goes where."""
+class PlanConfig(dg.Config):
+    """What is asked of a recovery."""
 
-    database: str = Field(description="database to restore into: a new name, or an empty database")
-    backup: str = Field(
-        default="", description="name of the backup; empty: the last proven one before the incident"
-    )
+    who: str = Field(description="who launches this recovery, for the incident log")
+    database: str = Field(description="name of the database that is recovered")
+    confirm: str = Field(description="the same name again: a database of this name is replaced")
     incident_time: str = Field(
         default="", description="when it happened, like 2026-11-23T03:10:00+01:00; empty: now"
     )
-    incident: bool = Field(
-        default=False, description="write this recovery into the incident log (needs who)"
+    detected_time: str = Field(default="", description="when somebody noticed it")
+    backup: str = Field(
+        default="", description="name of the backup; empty: the last proven one before the incident"
     )
-    who: str = Field(default="", description="who launches this recovery, for the incident log")
     note: str = Field(default="", description="what happened, for the incident log")
+    create_roles: bool = Field(default=False, description="create roles that the server lacks")
+    database_only: bool = Field(default=False, description="leave the application alone")
+
+
+class RestoreConfig(dg.Config):
+    """Which backup goes where, outside of an incident."""
+
+    database: str = Field(
+        default="", description="database to restore into: a new name, or an empty database"
+    )
+    backup: str = Field(
+        default="",
+        description="name of the backup; empty: the newest that is proven and reads right",
+    )
 
 
 class DatabaseConfig(dg.Config):
-    """Which database a phase works on."""
+    """Which database a phase works on, outside of an incident."""
 
     database: str = Field(
         default="",
@@ -62,33 +74,146 @@ class DatabaseConfig(dg.Config):
 
 @dg.asset(
     group_name=_GROUP,
-    kinds={"postgres"},
     deps=[proof_checks.PROOF],
-    description="A backup restored into a new database; every table's rows equal the manifest.",
+    description="The backup chosen and read, server, disk, roles, application looked at: nothing is"
+    " touched before all of it is found good.",
+)
+def recovery_plan(
+    context: dg.AssetExecutionContext, config: PlanConfig, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Plan, and begin the journal; a run begun anew goes on with that of the first."""
+    with operator_errors():
+        recovery = incident.of_run(context, environment) or _begun(context, config, environment)
+        record = recovery.record
+        before = record.incident_at or record.started_at
+        assert record.snapshot_at is not None
+    return dg.MaterializeResult(
+        metadata={
+            "database": record.database,
+            "backup": record.backup or "",
+            "snapshot": dg.MetadataValue.timestamp(record.snapshot_at),
+            "data_lost_hours": round((before - record.snapshot_at).total_seconds() / 3600, 3),
+            "rows_lost": dg.MetadataValue.json(record.lost_rows or {}),
+            "restored_beside_as": record.room,
+            "former_database_kept_as": record.replaced,
+        }
+    )
+
+
+def _begun(
+    context: dg.AssetExecutionContext, config: PlanConfig, environment: Environment
+) -> Recovery:
+    settings, progress = environment.settings(), environment.progress(context)
+    request = Request(
+        database=config.database,
+        confirm=config.confirm,
+        who=config.who,
+        note=config.note,
+        incident_at=past_moment(config.incident_time, "incident_time"),
+        detected_at=past_moment(config.detected_time, "detected_time"),
+        backup=config.backup,
+        database_only=config.database_only,
+        create_roles=config.create_roles,
+    )
+    plan = preflight.plan(settings, request, tell=context.log.warning, progress=progress)
+    for finding in plan.findings:
+        say = context.log.info if finding.verdict == "ok" else context.log.warning
+        say(f"{finding.verdict} {finding.name}: {finding.said}")
+    plan.require()
+    if plan.database_only and not config.database_only:
+        raise SettingError(
+            f"{config.database!r} is not the database of the application, which this job tests",
+            hint="launch database_recovery_job, which leaves the application alone.",
+        )
+    return Recovery.begin(
+        settings,
+        plan,
+        recovery_id=incident.recovery_id(context),
+        run=context.run.run_id,
+        progress=progress,
+    )
+
+
+@dg.asset(
+    group_name=_GROUP,
+    kinds={"postgres"},
+    deps=[recovery_plan],
+    description="The live database as it is now, when it still answers; before anything else.",
+)
+def safety_backup(
+    context: dg.AssetExecutionContext, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Back the live database up."""
+    return _phase(context, environment, "safety")
+
+
+@dg.asset(
+    group_name=_GROUP,
+    deps=[safety_backup],
+    description="The application stopped; it stays down until the restored database is in place.",
+)
+def application_stopped(
+    context: dg.AssetExecutionContext, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Stop it, and see that it is down."""
+    return _phase(context, environment, "stop")
+
+
+def _phase(
+    context: dg.AssetExecutionContext, environment: Environment, name: str, **more: Any
+) -> dg.MaterializeResult[Any]:
+    """A phase of an incident, which no other run has."""
+    with operator_errors():
+        recovery = incident.required(context, environment)
+        done = incident.phase(context, environment, recovery, name)
+        return incident.result(recovery, done, **more)
+
+
+@dg.asset(
+    group_name=_GROUP,
+    kinds={"postgres"},
+    # the second for the job that has no application: an arrow through what it leaves out is lost
+    deps=[proof_checks.PROOF, safety_backup, application_stopped],
+    description="A backup restored beside the live database, and equal to its manifest.",
 )
 def restored_database(
     context: dg.AssetExecutionContext, config: RestoreConfig, environment: Environment
 ) -> dg.MaterializeResult[Any]:
-    """Choose a backup and restore it."""
+    """Restore the incident's backup beside; outside of one, a backup into a new database."""
     with operator_errors():
-        settings = environment.settings()
-        target = environment.target(config.database)
-        before = _incident_at(config)
-        if config.incident and _journal(context, settings) is None:
-            _begin(context, settings, config, target, before)
-        with _phase(context, settings, "restore") as note:
-            was_read = _read(context, settings, config, environment, before)
-            backup, progress = was_read.backup, environment.progress(context)
-            restored = restore_read(settings, was_read, target, progress=progress)
-            note.detail = f"{restored.rows} rows in {restored.tables} tables from {backup.name}"
+        if recovery := incident.of_run(context, environment):
+            done = incident.phase(context, environment, recovery, "restore")
+            record = recovery.record
+            return incident.result(recovery, done, database=record.room, backup=record.backup or "")
+        return _restored(context, config, environment)
+
+
+def _restored(
+    context: dg.AssetExecutionContext, config: RestoreConfig, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    settings, progress = environment.settings(), environment.progress(context)
+    target, now = environment.target(config.database), datetime.now(UTC)
+    candidates = choose(settings, name=config.backup, before=now, protected=environment.source())
+
+    def trying(backup: Backup) -> None:
+        context.log.info(f"restoring {backup.name} of {backup.manifest.created_at}")
+
+    was_read = read_first_right(
+        settings,
+        candidates,
+        named=bool(config.backup),
+        trying=trying,
+        warn=context.log.warning,
+        progress=progress,
+    )
+    restored = restore_read(settings, was_read, target, progress=progress)
+    snapshot = was_read.backup.manifest.created_at
     return dg.MaterializeResult(
         metadata={
             "database": target.shown,
             "backup": restored.backup,
-            "snapshot": dg.MetadataValue.timestamp(backup.manifest.created_at),
-            "data_lost_hours": round(
-                (before - backup.manifest.created_at).total_seconds() / 3600, 3
-            ),
+            "snapshot": dg.MetadataValue.timestamp(snapshot),
+            "data_lost_hours": round((now - snapshot).total_seconds() / 3600, 3),
             "rows": restored.rows,
             "tables": restored.tables,
             **{f"{step}_seconds": seconds for step, seconds in restored.seconds.items()},
@@ -107,45 +232,85 @@ def migrated_schema(
 ) -> dg.MaterializeResult[Any]:
     """Run the configured Alembic command."""
     with operator_errors():
-        settings = environment.settings()
-        target = environment.target(_database(context, settings, config))
-        with _phase(context, settings, "migrate") as note:
-            done = migrate(settings, target, progress=environment.progress(context))
-            same = done.before == done.after
-            way = "already at" if same else f"{done.before or 'empty'} to"
-            note.detail = f"{way} {done.after}"
+        if recovery := incident.of_run(context, environment):
+            done = incident.phase(context, environment, recovery, "migrate")
+            return incident.result(recovery, done, database=recovery.record.room)
+        target = environment.target(_named(config))
+        migrated = migrate(environment.settings(), target, progress=environment.progress(context))
     return dg.MaterializeResult(
         metadata={
             "database": target.shown,
-            "before": done.before or "",
-            "after": done.after,
-            "steps": "\n".join(done.steps),
-            "seconds": round(done.seconds, 3),
+            "before": migrated.before or "",
+            "after": migrated.after,
+            "steps": "\n".join(migrated.steps),
+            "seconds": round(migrated.seconds, 3),
         }
     )
 
 
 @dg.asset(
-    name=checks.READINESS,
     group_name=_GROUP,
     deps=[migrated_schema],
+    description="Legacy data migrated by migrate_legacy: tried, done, and done again in vain.",
+)
+def legacy_data(
+    context: dg.AssetExecutionContext, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Run migrate_legacy, when one is configured."""
+    return _phase(context, environment, "legacy")
+
+
+@dg.asset(
+    group_name=_GROUP,
+    deps=[restored_database, legacy_data],
+    description="What a restore would bring back to life is ended: sessions, tokens, challenges.",
+)
+def revoked_access(
+    context: dg.AssetExecutionContext, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Revoke, and count the accounts that go back in time."""
+    return _phase(context, environment, "revoke")
+
+
+@dg.asset(
+    group_name=_GROUP,
+    kinds={"postgres"},
+    deps=[revoked_access],
+    description="The restored database under the live name; the former one is kept for undo.",
+)
+def swapped_database(
+    context: dg.AssetExecutionContext, environment: Environment
+) -> dg.MaterializeResult[Any]:
+    """Swap by rename."""
+    return _phase(context, environment, "swap")
+
+
+@dg.asset(
+    name=checks.READINESS,
+    group_name=_GROUP,
+    deps=[swapped_database],
     check_specs=checks.READINESS_SPECS,
-    description="The application answers that it is ready; its body was read.",
+    description="The application started again; it answers that it is ready: its body was read.",
 )
 def api_readiness(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[Any]:
-    """Wait until the application is ready."""
+    """Start the application in an incident, and wait until it is ready."""
     with operator_errors():
-        settings = environment.settings()
         try:
-            with _phase(context, settings, "readiness") as note:
-                ready = wait_until_ready(settings, progress=environment.progress(context))
-                note.detail = f"attempt {ready.attempts}"
+            metadata = _ready(context, environment)
         except NotReady as never:
             yield dg.AssetCheckResult(passed=False, description=never.described())
             raise
-        metadata = {"attempts": ready.attempts, "seconds": round(ready.seconds, 3)}
-        yield dg.MaterializeResult(metadata={"url": ready.url, **metadata})
+        yield dg.MaterializeResult(metadata=metadata)
         yield dg.AssetCheckResult(passed=True, metadata=metadata)
+
+
+def _ready(context: dg.AssetExecutionContext, environment: Environment) -> dict[str, Any]:
+    if recovery := incident.of_run(context, environment):
+        started = incident.phase(context, environment, recovery, "start")
+        done = incident.phase(context, environment, recovery, "readiness")
+        return {"start": started.detail, "detail": done.detail, "seconds": round(done.seconds, 3)}
+    ready = wait_until_ready(environment.settings(), progress=environment.progress(context))
+    return {"url": ready.url, "attempts": ready.attempts, "seconds": round(ready.seconds, 3)}
 
 
 @dg.asset(
@@ -158,24 +323,26 @@ def api_readiness(context: dg.AssetExecutionContext, environment: Environment) -
 def smoke_report(
     context: dg.AssetExecutionContext, config: DatabaseConfig, environment: Environment
 ) -> Iterator[Any]:
-    """Run the smoke test."""
+    """Run the smoke test, and in an incident the write probe, when it is switched on."""
     with operator_errors():
-        settings = environment.settings()
-        target = environment.target(_database(context, settings, config))
         failed: SmokeFailed | None = None
-        try:
-            with _phase(context, settings, "smoke") as note:
-                result = smoke(settings, target, progress=environment.progress(context))
-                if journal := _journal(context, settings):
-                    journal.update(smoke=result)
-                passed = sum(each.ok for each in result.results)
-                note.detail = f"{passed} of {len(result.results)} endpoints passed"
+        recovery = incident.of_run(context, environment)
+        if recovery is None:
+            settings = environment.settings()
+            target = environment.target(_named(config))
+            result: SmokeReport | None = smoke(
+                settings, target, progress=environment.progress(context)
+            )
+        else:
+            failed = _smoke_phases(context, environment, recovery)
+            result = recovery.record.smoke
+        if result is not None:
+            yield from checks.smoke_results(result)
+            if recovery is None:
                 result.raise_for_failures()
-        except SmokeFailed as failure:
-            failed = failure
-        yield from checks.smoke_results(result)
         if failed is not None:
             raise failed
+        assert result is not None
         yield dg.MaterializeResult(
             metadata={
                 "endpoints": len(result.results),
@@ -186,10 +353,23 @@ def smoke_report(
         )
 
 
+def _smoke_phases(
+    context: dg.AssetExecutionContext, environment: Environment, recovery: Recovery
+) -> SmokeFailed | None:
+    """The failure is returned: what was found is shown before it is raised."""
+    try:
+        incident.phase(context, environment, recovery, "smoke")
+        if environment.settings().write_probe:
+            incident.phase(context, environment, recovery, "probe")
+    except SmokeFailed as failure:
+        return failure
+    return None
+
+
 @dg.asset(
     name=checks.LOG_ENTRY,
     group_name=_GROUP,
-    deps=[smoke_report],
+    deps=[swapped_database, smoke_report],
     check_specs=checks.LOG_SPECS,
     description="The incident log's entry of a recovery; a failed one is logged where it failed.",
 )
@@ -199,19 +379,14 @@ def incident_log_entry(
     """Write the recovery of this run into the incident log."""
     with operator_errors():
         settings = environment.settings()
-        journal = _journal(context, settings)
-        if journal is None:
-            raise SettingError(
-                "this run is no recovery: there is nothing to log",
-                hint="launch incident_recovery_job, which logs its own run.",
-            )
-        entry = entry_from(journal.record, settings, datetime.now(UTC))
+        entry = incident.required(context, environment).journal.log()
         log = IncidentLog(settings.state, timezone=settings.timezone)
-        log.append(entry)
+    outage = entry.outage.seconds if entry.outage else None
     yield dg.MaterializeResult(
         metadata={
             "minutes": round(entry.duration_s / 60, 3),
             "data_lost_hours": round((entry.data_lost_s or 0) / 3600, 3),
+            **({} if outage is None else {"outage_seconds": round(outage, 3)}),
             "rto": entry.rto_verdict,
             "page": dg.MetadataValue.path(log.page),
             "entry": dg.MetadataValue.md(report.incident(entry, settings.timezone)),
@@ -220,100 +395,10 @@ def incident_log_entry(
     yield checks.rto_result(entry)
 
 
-def _read(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    config: RestoreConfig,
-    environment: Environment,
-    before: datetime,
-) -> Read:
-    """The named backup, or the newest proven one that reads right; the journal names each."""
-
-    def trying(backup: Backup) -> None:
-        context.log.info(f"restoring {backup.name} of {backup.manifest.created_at}")
-        if journal := _journal(context, settings):
-            journal.update(backup=backup.name, snapshot_at=backup.manifest.created_at)
-
-    protected = environment.source()
-    candidates = choose(settings, name=config.backup, before=before, protected=protected)
-    return read_first_right(
-        settings,
-        candidates,
-        named=bool(config.backup),
-        trying=trying,
-        warn=context.log.warning,
-        progress=environment.progress(context),
-    )
-
-
-def _begin(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    config: RestoreConfig,
-    target: Server,
-    incident_at: datetime,
-) -> None:
-    if not config.who.strip():
-        raise SettingError(
-            "who is empty: the incident log names who launched a recovery",
-            hint="fill in a name and launch again; nothing was changed.",
-        )
-    record = RecoveryRecord(
-        id=_recovery_id(context),
-        runs=(context.run.run_id,),
-        incident_at=incident_at,
-        started_at=datetime.now(UTC),
-        who=config.who,
-        note=config.note,
-        database=target.dbname,
-        server=target.address,
-    )
-    RecoveryJournal.begin(settings.state, record, settings)
-
-
-def _incident_at(config: RestoreConfig) -> datetime:
-    now = datetime.now(UTC)
-    if not config.incident_time:
-        return now
-    at = moments.parse(config.incident_time, "incident_time")
-    if at > now:
-        raise SettingError(
-            f"incident_time {config.incident_time} lies in the future",
-            hint="check the offset; leave it empty for now.",
-        )
-    return at
-
-
-def _journal(context: dg.AssetExecutionContext, settings: Settings) -> RecoveryJournal | None:
-    """The journal of this run's recovery; a run begun anew goes on with that of the first."""
-    journal = RecoveryJournal.open(settings.state, _recovery_id(context), settings)
-    if journal is not None:
-        journal.join(context.run.run_id)
-    return journal
-
-
-def _recovery_id(context: dg.AssetExecutionContext) -> str:
-    return context.run.root_run_id or context.run.run_id
-
-
-@contextmanager
-def _phase(context: dg.AssetExecutionContext, settings: Settings, name: str) -> Iterator[PhaseNote]:
-    """A phase of this run's incident; a job on its own is measured by Dagster alone."""
-    journal = _journal(context, settings)
-    if journal is None:
-        yield PhaseNote()
-        return
-    with journal.phase(name) as note:
-        yield note
-
-
-def _database(context: dg.AssetExecutionContext, settings: Settings, config: DatabaseConfig) -> str:
-    if config.database:
-        return config.database
-    journal = _journal(context, settings)
-    if journal is None:
+def _named(config: DatabaseConfig) -> str:
+    if not config.database:
         raise NotConfigured(
             "no database is named",
             hint="name it in the run's config: it is not part of an incident's recovery.",
         )
-    return journal.record.database
+    return config.database

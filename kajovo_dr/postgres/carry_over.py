@@ -26,7 +26,8 @@ _LISTS = frozenset(
         "unix_socket_directories",
     )
 )
-_NAMES = re.compile(r'(?:"(?:[^"]|"")*"|[^",]+)(?:, ?(?:"(?:[^"]|"")*"|[^",]+))*')
+#: One name of such a list and what follows it: quoted, or plain.
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(,|$)')
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ def read(connection: Connection, name: str) -> Attributes:
     assert row is not None
     oid, owner, tablespace, limit, granted, comment = row
     grants = connection.execute(
-        "SELECT r.rolname, a.privilege_type, a.is_grantable FROM pg_database d,"
+        # by whom it was granted is lost; one role may have the same of several
+        "SELECT r.rolname, a.privilege_type, bool_or(a.is_grantable) FROM pg_database d,"
         " aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee"
-        " WHERE d.oid = %s AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY 1, 2, 3",
+        " WHERE d.oid = %s AND (a.grantee = 0 OR r.oid IS NOT NULL) GROUP BY 1, 2 ORDER BY 1, 2",
         [oid],
     ).fetchall()
     settings = connection.execute(
@@ -132,10 +134,22 @@ def _set(database: sql.Identifier, setting: Setting) -> sql.Composed:
         if setting.role is None
         else sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(setting.role), database)
     )
-    names = setting.name in _LISTS and _NAMES.fullmatch(setting.value)
-    value = sql.SQL(setting.value) if names else sql.Literal(setting.value)
+    values = _names(setting.value) if setting.name in _LISTS else [setting.value]
+    value = sql.SQL(", ").join(sql.Literal(each) for each in values)
     name = sql.Identifier(*setting.name.split("."))
     return sql.SQL("ALTER {} SET {} TO {}").format(whose, name, value)
+
+
+def _names(value: str) -> list[str]:
+    """The names of a list as it is stored; each is a value of its own, to be quoted by itself."""
+    names, at = [], 0
+    while at < len(value):
+        if (found := _NAME.match(value, at)) is None:
+            return [value]
+        quoted, plain, _ = found.groups()
+        names.append(plain.lower() if quoted is None else quoted.replace('""', '"'))
+        at = found.end()
+    return names or [""]
 
 
 def _granted(

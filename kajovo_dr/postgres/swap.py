@@ -40,7 +40,10 @@ _INSIDE = """
     UNION SELECT pid FROM pg_locks WHERE locktype = 'object' AND pid <> pg_backend_pid()
     AND classid = 'pg_catalog.pg_database'::regclass AND objid = ANY (%(oids)s)
 """
-_END = f"SELECT pg_terminate_backend(pid) FROM ({_INSIDE}) s WHERE pid <> %(but)s"
+_STUCK = (
+    "a session there cannot be ended: end it by hand (pg_stat_activity) or as a superuser, then:"
+    " kajovo-dr recover --resume."
+)
 #: Seconds between two rounds of ending sessions.
 _PAUSE_S = 0.005
 _EXCHANGE = """
@@ -126,8 +129,10 @@ def exchange(admin: Connection, server: Server, wanted: Exchange) -> float:
     except pg.Error as failure:
         if admin.broken:
             raise
-        hint = "look at pg_stat_activity there" if isinstance(failure, pg.QueryCanceled) else ""
-        raise SwapFailed(f"{server.address}: {_said(failure)}", hint=hint) from None
+        stuck = isinstance(failure, pg.QueryCanceled | pg.ObjectInUse)
+        raise SwapFailed(
+            f"{server.address}: {_said(failure)}", hint=_STUCK if stuck else ""
+        ) from None
     return time.monotonic() - began
 
 
@@ -147,7 +152,12 @@ def _with_the_lock(admin: Connection, wanted: Exchange) -> bool:
 
 
 def _end_sessions(session: Connection, wanted: Exchange, *, but: int = 0) -> None:
-    session.execute(_END, {"oids": [each.oid for each in wanted.renamings], "but": but})
+    """One by one: the server refuses to end some, such as its own workers, which end themselves."""
+    oids = [each.oid for each in wanted.renamings]
+    for (pid,) in session.execute(_INSIDE.encode(), {"oids": oids}).fetchall():
+        if pid != but:
+            with suppress(pg.InsufficientPrivilege):
+                session.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 def _said(failure: Exception) -> str:

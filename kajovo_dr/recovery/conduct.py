@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kajovo_dr.errors import DrError
-from kajovo_dr.postgres import databases
+from kajovo_dr.postgres import databases, swap
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
 from kajovo_dr.recovery.record import IncidentEntry, Phase
@@ -58,7 +58,10 @@ def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress)
     record, said = recovery.record, []
     stopped = record.done("stop") and not _skipped(recovery, "stop")
     with databases.connect(recovery.target.database(settings.maintenance_database)) as admin:
-        there = databases.exists(admin, record.database)
+        holder = swap.oid_of(admin, record.database)
+    there = holder is not None
+    if there and holder == record.room_oid:  # the server had done it when the connection broke
+        return f"{record.database!r} is the restored one. Go on: kajovo-dr recover --resume."
     if there:
         said.append(f"{record.database!r} is as it was.")
     if stopped and there:

@@ -52,9 +52,8 @@ class Course:
         """Run a phase, unless an earlier one has failed; always: even then. Raises nothing."""
         if self.failed and not always:
             return
-        self._progress(f"drill: {name}", 0, None)
         began_at, began = datetime.now(UTC), time.monotonic()
-        outcome = self._outcome(step)
+        outcome = self._outcome(name, step)
         self._done[name] = DrillPhase(
             name=name,
             began_at=began_at,
@@ -63,8 +62,9 @@ class Course:
             **outcome,
         )
 
-    def _outcome(self, step: Callable[[], Facts]) -> dict[str, Any]:
+    def _outcome(self, name: str, step: Callable[[], Facts]) -> dict[str, Any]:
         try:
+            self._progress(f"drill: {name}", 0, None)
             return {"verdict": "passed", "facts": step()}
         except Skip as nothing:
             return {"verdict": "skipped", "detail": str(nothing)}

@@ -1,8 +1,8 @@
 """The report of a drill: Markdown for a run's page, and one HTML file that holds both languages.
 
-Belongs here: what stands where. Not here: the words (``drill_texts``), the charts
-(``drill_charts``), and what to do next (``drill_advice``). The language is switched without a
-script: by two buttons of a form and CSS.
+Belongs here: markup. Not here: the words (``drill_texts``), the tables' rows (``drill_tables``),
+the charts (``drill_charts``), and what to do next (``drill_advice``). The language is switched
+without a script: by two buttons of a form and CSS.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from kajovo_dr.recovery import drill_charts, drill_history, private_file
+from kajovo_dr.recovery import drill_charts, drill_history, drill_tables, private_file
 from kajovo_dr.recovery.drill_advice import Advice, advice
 from kajovo_dr.recovery.drill_history import History
-from kajovo_dr.recovery.drill_record import RTO_PHASES, DrillPhase, DrillRecord, Objective
+from kajovo_dr.recovery.drill_record import DrillRecord
 from kajovo_dr.recovery.drill_words import Words
 from kajovo_dr.recovery.forecast import Forecast, forecast, measured
 from kajovo_dr.recovery.html_page import escape, page, table
 from kajovo_dr.recovery.page_blocks import cell, visible
-from kajovo_dr.recovery.report_words import NOTHING, Language
+from kajovo_dr.recovery.report_words import Language
 from kajovo_dr.settings import Settings
 
 _NAMES: dict[Language, str] = {"en": "English", "cs": "Čeština"}
@@ -68,18 +68,18 @@ def markdown(settings: Settings, record: DrillRecord, history: History, language
     seen = foreseen(settings, record, history)
     objectives = [
         (name, f"{value} ({words(verdict)})", more)
-        for name, value, verdict, more in verdicts(record, words)
+        for name, value, verdict, more in drill_tables.verdicts(record, words)
     ]
     parts = [
-        f"# {words('title', id=record.id)}: {_result(record, words)}",
+        f"# {words('title', id=record.id)}: {drill_tables.result(record, words)}",
         _table(("", "", ""), objectives),
         f"**{words('forecast')}.** {words.forecast(seen)}",
         f"## {words('phases')}",
-        _table(_phase_titles(words), _phase_rows(record, words)),
+        _table(drill_tables.phase_titles(words), drill_tables.phase_rows(record, words)),
         f"## {words('next')}",
         *(_advice_markdown(each) for each in advice(record, history, seen, words)),
         f"## {words('history')}",
-        _table(history_titles(words), history_rows(history, words)),
+        _table(drill_tables.history_titles(words), drill_tables.history_rows(history, words)),
     ]
     if history.unreadable:
         parts.append(words("unreadable", lines=", ".join(map(str, history.unreadable))))
@@ -107,9 +107,10 @@ def _body(settings: Settings, record: DrillRecord, history: History, words: Word
     seen = foreseen(settings, record, history)
     shown = [drill for drill in history.drills if drill.started_at <= record.started_at]
     colour = "good" if record.ok else "bad"
+    ended = _text(drill_tables.result(record, words))
+    rows = map(_escaped, drill_tables.history_rows(history, words))
     parts = [
-        f"<h1>{_text(words('title', id=record.id))}:"
-        f' <span class="{colour}">{_text(_result(record, words))}</span></h1>',
+        f"<h1>{_text(words('title', id=record.id))}: <span class='{colour}'>{ended}</span></h1>",
         _about(record, words),
         _tiles(record, words),
         f"<p><b>{_text(words('forecast'))}.</b> {_text(words.forecast(seen))}</p>",
@@ -119,7 +120,7 @@ def _body(settings: Settings, record: DrillRecord, history: History, words: Word
         _phases_html(record, words),
         f"<h2>{_text(words('history'))}</h2>",
         drill_charts.charts(shown or [record], words),
-        table(_escaped(history_titles(words)), map(_escaped, history_rows(history, words))),
+        table(_escaped(drill_tables.history_titles(words)), rows),
     ]
     if history.unreadable:
         lines = ", ".join(map(str, history.unreadable))
@@ -155,106 +156,20 @@ def _tiles(record: DrillRecord, words: Words) -> str:
         f'<div class="tile"><span>{_text(name)}</span><b>{_text(value)}</b>'
         f'<span class="{_COLOURS[verdict]}">{_text(words(verdict))}</span>'
         f'<span class="muted">{_text(more)}</span></div>'
-        for name, value, verdict, more in verdicts(record, words)
+        for name, value, verdict, more in drill_tables.verdicts(record, words)
     )
     return f'<div class="tiles">{tiles}</div>'
-
-
-def verdicts(record: DrillRecord, words: Words) -> Iterable[tuple[str, str, Objective, str]]:
-    """RTO and RPO: name, value, verdict, and the limits or why there is no value."""
-    limits = record.objectives
-    rto = words(
-        "limits", warn=words.duration(limits.rto_warn_s), limit=words.duration(limits.rto_s)
-    )
-    rpo = words(
-        "limits", warn=words.duration(limits.rpo_warn_s), limit=words.duration(limits.rpo_s)
-    )
-    how = rto if record.application else f"{rto}; {words('without_application')}"
-    yield (
-        words("rto_long"),
-        words.duration(record.rto_s),
-        record.rto_verdict,
-        how if record.rto_s is not None else words("rto_none"),
-    )
-    before = rpo if record.data_age_s is not None else words("no_proven")
-    yield words("rpo_before"), words.duration(record.data_age_s), record.rpo_verdict, before
-    after = rpo if record.data_age_after_s is not None else words("no_proven")
-    yield (
-        words("rpo_after"),
-        words.duration(record.data_age_after_s),
-        record.rpo_after_verdict,
-        after,
-    )
-
-
-def _result(record: DrillRecord, words: Words) -> str:
-    if record.failed_phase is None:
-        return words("ok")
-    return words("failed_in", phase=words.phase(record.failed_phase))
-
-
-def _phase_titles(words: Words) -> list[str]:
-    return [words(key) for key in ("phase", "began", "duration", "of_rto", "result", "detail")]
-
-
-def _phase_rows(record: DrillRecord, words: Words) -> list[list[str]]:
-    rows = [
-        [
-            words.phase(phase.name),
-            words.clock(phase.began_at),
-            words.duration(phase.seconds) if phase.began_at else NOTHING,
-            _share(record, phase, words),
-            words(phase.verdict),
-            words.did(phase),
-        ]
-        for phase in record.phases
-    ]
-    if record.rto_s is not None:
-        share = words.percent(record.rto_s / record.objectives.rto_s)
-        took = words.duration(record.rto_s)
-        rows.append([words("sum"), "", took, share, words(record.rto_verdict), ""])
-    return rows
 
 
 def _phases_html(record: DrillRecord, words: Words) -> str:
     """The table, with verdicts in their colours."""
     verdicts = [phase.verdict for phase in record.phases] + [record.rto_verdict]
     rows = []
-    for row, verdict in zip(_phase_rows(record, words), verdicts, strict=False):
+    for row, verdict in zip(drill_tables.phase_rows(record, words), verdicts, strict=False):
         cells = _escaped(row)
         cells[4] = f'<span class="{_COLOURS[verdict]}">{cells[4]}</span>'
         rows.append(cells)
-    return table(_escaped(_phase_titles(words)), rows)
-
-
-def _share(record: DrillRecord, phase: DrillPhase, words: Words) -> str:
-    """The part of the RTO that a phase of the recovery used."""
-    if phase.name not in RTO_PHASES or phase.began_at is None or phase.verdict == "skipped":
-        return ""
-    return words.percent(phase.seconds / record.objectives.rto_s)
-
-
-def history_titles(words: Words) -> list[str]:
-    """Titles of the table of all drills."""
-    keys = ("drill", "started", "result", "rto", "data_age", "dump", "rows", "who")
-    return [words(key) for key in keys]
-
-
-def history_rows(history: History, words: Words) -> list[list[str]]:
-    """Newest first."""
-    return [
-        [
-            drill.id,
-            words.moment(drill.started_at),
-            _result(drill, words),
-            words.duration(drill.rto_s),
-            words.duration(drill.data_age_s),
-            words.bytes(drill.dump_bytes),
-            NOTHING if drill.rows is None else words.number(drill.rows),
-            drill.who,
-        ]
-        for drill in reversed(history.drills)
-    ]
+    return table(_escaped(drill_tables.phase_titles(words)), rows)
 
 
 def _advice_markdown(each: Advice) -> str:

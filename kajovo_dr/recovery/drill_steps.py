@@ -66,16 +66,16 @@ class Steps:
     _instance: SecondInstance | None = None
 
     def prepare(self) -> Facts:
-        """Look for what would stop the drill later on; remove what a killed one left."""
+        """Remove what a killed drill left; look for what would stop this one later on."""
         settings = self.settings
         self.before = recovery_point(settings, open_store(settings), self.source, datetime.now(UTC))
-        self._require_application()
         self.open.enter_context(drill_room.kept_running(settings))
         with scratch_server(settings) as scratch:
             self.removed = drill_room.sweep(settings, scratch)
             with databases.connect(scratch) as session:
                 version = session.info.parameter_status("server_version") or ""
         self.versions["scratch_server"] = version
+        self._require_application()
         return {"scratch": version, "removed": len(self.removed)}
 
     def take_backup(self) -> Facts:

@@ -45,6 +45,7 @@ from kajovo_dr.settings import PREFIX, Settings
 _SPACE_MARGIN = 1.3
 #: What the lock of a target's recovery is for, beside that of its backups.
 LOCK = "recovery"
+Live = Literal["answers", "missing", "silent"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Plan:
     began_at: datetime
     findings: tuple[Finding, ...]
     read: Read | None
-    live: Literal["answers", "missing", "silent"]
+    live: Live
     lost_rows: dict[str, int] | None
     database_only: bool
 
@@ -101,27 +102,24 @@ def plan(
     settings: Settings,
     request: Request,
     *,
+    recording: bool = True,
     tell: Callable[[str], None] = lambda said: None,
     progress: Progress = silent,
 ) -> Plan:
     """Look at everything that a recovery needs. Raises only what makes looking impossible: settings
     that cannot be read, a name that is none.
+
+    recording: whether damage that is found in a backup is recorded in the store.
     """
     began_at = datetime.now(UTC)
     target = restore_target(settings, request.database)
     protected = source(settings) if settings.database_url else None
     aside = protected is not None and protected.dbname != request.database
     without_application = request.database_only or aside
-    look = _Look(settings, request, target, [])
+    look = _Look(settings, request, target, recording, [])
     look.asked("confirmation", lambda: _confirmed(request))
-    look.asked("journal", lambda: _journal(settings, target))
     was_read = look.backup(protected, tell, progress)
-    reached = look.asked("server", lambda: _server(settings, target))
-    live: Literal["answers", "missing", "silent"] = "silent"
-    if reached:
-        live = look.live()
-        with suppress(DrError), databases.connect(_maintenance(settings, target)) as admin:
-            look.server(admin, was_read.backup if was_read else None)
+    live = look.server(was_read.backup if was_read else None)
     look.application(without_application=without_application, aside=aside)
     lost = None
     if live == "answers" and was_read is not None:
@@ -154,30 +152,36 @@ def _confirmed(request: Request) -> str:
     return f"{request.database} is to be replaced, asked for by {request.who}"
 
 
-def _journal(settings: Settings, target: Server) -> str:
-    open_ones = [each for each in unfinished(settings.state) if each.database == target.dbname]
-    if open_ones:
-        identity = ""
-        with suppress(DrError), databases.connect(_maintenance(settings, target)) as admin:
-            identity = databases.identity(admin, target)
-        # of a server that does not answer nobody knows whether it is another one
-        open_ones = [each for each in open_ones if identity in ("", each.identity)]
-    if open_ones:
-        record = open_ones[-1]
-        began = f"{record.started_at:%Y-%m-%d %H:%M} UTC"
-        raise RecoveryUnfinished(
-            f"{record.kind} {record.short} of {record.database} by {record.who} began at {began}"
-            " and has not ended"
-        )
-    return "no other recovery of it is unfinished"
+def require_finished(settings: Settings, target: Server, identity: str) -> None:
+    """Raise `RecoveryUnfinished` when another recovery of the database has begun and not ended.
+
+    identity: of the target on its server; empty when it does not answer: nobody knows then whether
+    it is the same one.
+    """
+    for record in unfinished(settings.state):
+        if record.database == target.dbname and identity in ("", record.identity):
+            began = f"{record.started_at:%Y-%m-%d %H:%M} UTC"
+            raise RecoveryUnfinished(
+                f"{record.kind} {record.short} of {record.database} by {record.who} began at"
+                f" {began} and has not ended"
+            )
 
 
-def _server(settings: Settings, target: Server) -> str:
+def _alone(settings: Settings, target: Server) -> str:
     with databases.mutex(target, settings.maintenance_database, purpose=LOCK) as admin:
-        databases.refuse_reserved(admin, target.dbname)
-        version = admin.info.parameter_status("server_version")
-        _require_rights(admin, target)
-        return f"{target.address} answers: PostgreSQL {version}; no other recovery runs there"
+        require_finished(settings, target, databases.identity(admin, target))
+    return "none of this database runs or has not ended"
+
+
+def _unknown_but_finished(settings: Settings, target: Server) -> str:
+    require_finished(settings, target, "")
+    return "none is known here that has not ended"
+
+
+def _rights(admin: databases.Connection, target: Server) -> str:
+    databases.refuse_reserved(admin, target.dbname)
+    _require_rights(admin, target)
+    return f"{target.user} may create databases and rename {target.dbname}"
 
 
 def _require_rights(admin: databases.Connection, target: Server) -> None:
@@ -202,15 +206,17 @@ class _Look:
     settings: Settings
     request: Request
     target: Server
+    recording: bool
     findings: list[Finding]
 
-    def asked(self, name: str, question: Callable[[], str]) -> bool:
+    def asked(self, name: str, question: Callable[[], str]) -> None:
         try:
             self.findings.append(Finding(name, "ok", question()))
         except DrError as error:
-            self.findings.append(Finding(name, "fail", str(error), error.hint, error))
-            return False
-        return True
+            self.fail(name, error)
+
+    def fail(self, name: str, error: DrError) -> None:
+        self.findings.append(Finding(name, "fail", str(error), error.hint, error))
 
     def warn(self, name: str, said: str, hint: str = "") -> None:
         self.findings.append(Finding(name, "warn", said, hint))
@@ -231,6 +237,7 @@ class _Look:
                     self.settings,
                     candidates,
                     named=bool(request.backup),
+                    recording=self.recording,
                     warn=tell,
                     progress=progress,
                 )
@@ -243,7 +250,7 @@ class _Look:
         self.asked("backup", chosen)
         return found[0] if found else None
 
-    def live(self) -> Literal["answers", "missing", "silent"]:
+    def live(self) -> Live:
         try:
             with databases.connect(self.target) as session:
                 size = human_bytes(databases.size(session, self.target.dbname))
@@ -257,8 +264,27 @@ class _Look:
         self.findings.append(Finding("live database", "ok", said))
         return "answers"
 
-    def server(self, admin: databases.Connection, backup: Backup | None) -> None:
+    def server(self, backup: Backup | None) -> Live:
+        """Ask the server everything; how the live database stands."""
+        live: Live = "silent"
+        try:
+            with databases.connect(_maintenance(self.settings, self.target)) as admin:
+                version = admin.info.parameter_status("server_version")
+                said = f"{self.target.address} answers: PostgreSQL {version}"
+                self.findings.append(Finding("server", "ok", said))
+                self.asked("other recoveries", lambda: _alone(self.settings, self.target))
+                live = self.live()
+                self._databases(admin, backup)
+        except DrError as error:
+            self.fail("server", error)
+            if live == "silent":
+                alone = _unknown_but_finished
+                self.asked("other recoveries", lambda: alone(self.settings, self.target))
+        return live
+
+    def _databases(self, admin: databases.Connection, backup: Backup | None) -> None:
         names = [self.target.dbname]
+        self.asked("rights", lambda: _rights(admin, self.target))
         self.asked("sessions", lambda: _may_be_renamed(admin, names))
         for name in unexplained(self.settings, admin):
             self.warn(
@@ -287,7 +313,7 @@ class _Look:
                 hint="free some: databases that earlier recoveries replaced are dropped by"
                 " kajovo-dr cleanup.",
             )
-            self.findings.append(Finding("disk", "fail", str(error), error.hint, error))
+            self.fail("disk", error)
         else:
             self.findings.append(Finding("disk", "ok", f"{human_bytes(free)} free"))
 

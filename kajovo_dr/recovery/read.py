@@ -30,16 +30,22 @@ class Read:
 
 
 def read(
-    settings: Settings, backup: Backup, *, named: bool = False, progress: Progress = silent
+    settings: Settings,
+    backup: Backup,
+    *,
+    named: bool = False,
+    recording: bool = True,
+    progress: Progress = silent,
 ) -> Read:
     """Read a backup to its end. Damage is recorded in the store, so that nobody counts on it.
 
     named: the operator asked for this very backup, which allows one that is not proven; a damaged
-    one is never restored. Raises `NotProven`, `DumpDamaged`, and `FileRefused` for a bad disk.
+    one is never restored. recording: false leaves the store as it is, whatever is found. Raises
+    `NotProven`, `DumpDamaged`, and `FileRefused` for a bad disk.
     """
     _require_state(backup, named=named)
-    watch = Stopwatch()
-    with watch.step("verify"), disk_may_fail(settings.store_dir, backup):
+    watch, store = Stopwatch(), settings.store_dir if recording else None
+    with watch.step("verify"), disk_may_fail(store, backup):
         found = verify(
             backup,
             transport=client_tools.transport_for(settings.pg_bin),
@@ -47,7 +53,7 @@ def read(
             deep=backup.state != "proven",  # the proof has decoded these very bytes
             progress=progress,
         )
-    unrecorded = record_damage(settings.store_dir, backup, found)
+    unrecorded = record_damage(store, backup, found)
     try:
         found.require(backup.name)
     except DumpDamaged as damaged:
@@ -61,6 +67,7 @@ def read_first_right(
     candidates: Iterable[Backup],
     *,
     named: bool = False,
+    recording: bool = True,
     trying: Callable[[Backup], None] = lambda backup: None,
     warn: Callable[[str], None],
     progress: Progress = silent,
@@ -75,7 +82,7 @@ def read_first_right(
         backup = left.pop(0)
         trying(backup)
         try:
-            return read(settings, backup, named=named, progress=progress)
+            return read(settings, backup, named=named, recording=recording, progress=progress)
         except (DumpDamaged, FileRefused) as failure:
             if not left:
                 raise

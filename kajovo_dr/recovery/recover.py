@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.store import open_store
@@ -34,7 +35,7 @@ from kajovo_dr.recovery.journal import PhaseNote, RecoveryJournal
 from kajovo_dr.recovery.losses import accounts_taken_back
 from kajovo_dr.recovery.migrate import migrate
 from kajovo_dr.recovery.outage import OutageWatch
-from kajovo_dr.recovery.preflight import LOCK, Plan
+from kajovo_dr.recovery.preflight import LOCK, Plan, require_finished
 from kajovo_dr.recovery.read import Read, read
 from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.record import Phase, RecoveryRecord
@@ -65,6 +66,7 @@ class Recovery:
     """A recovery, or an undo, that has begun.
 
     was_read: the backup, when this process has read it. within: the recovery that holds the lock.
+    figures: numbers of the phases that this object did, for whoever shows them.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Recovery:
         self._read = was_read
         self._progress = progress
         self._locked = False
+        self.figures: dict[str, Any] = {}
 
     @classmethod
     def begin(
@@ -127,6 +130,7 @@ class Recovery:
         )
         with alone(settings, plan.target) as admin:
             identity = databases.identity(admin, plan.target)
+            require_finished(settings, plan.target, identity)  # begun since the plan was made
             record = record.model_copy(update={"identity": identity})
             journal = RecoveryJournal.begin(settings.state, record, settings)
         return cls(settings, journal, was_read=plan.read, progress=progress)
@@ -251,6 +255,8 @@ class Recovery:
         )
         with self._admin() as admin:
             self.journal.update(room_oid=swap.oid_of(admin, room.dbname))
+        self.figures |= {"rows": restored.rows, "tables": restored.tables}
+        self.figures |= {f"{step}_seconds": seconds for step, seconds in restored.seconds.items()}
         times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in restored.seconds.items())
         note.detail = (
             f"{restored.rows} rows in {restored.tables} tables from {restored.backup},"
@@ -283,6 +289,8 @@ class Recovery:
 
     def _migrate(self, note: PhaseNote) -> None:
         done = migrate(self._settings, self.room, progress=self._progress)
+        steps = "\n".join(done.steps)
+        self.figures |= {"before": done.before or "", "after": done.after, "steps": steps}
         same = done.before == done.after
         note.detail = "already at " if same else f"{done.before or 'empty'} to "
         note.detail += done.after
@@ -297,6 +305,7 @@ class Recovery:
     def _revoke(self, note: PhaseNote) -> None:
         settings, record = self._settings, self.record
         ended = revoke(settings, self.room)
+        self.figures |= ended
         said = [f"{name} {rows}" for name, rows in ended.items()]
         note.detail = f"ended: {', '.join(said)}" if said else "nothing to end"
         with suppress(DrError):  # the live database may be lost: then nobody can say whose it was
@@ -313,12 +322,16 @@ class Recovery:
             seconds = self._swapped()
         except (ServerLost, Unreachable) as lost:
             seconds = None
-            if not self._was_swapped_after_all():
+            done = self._was_swapped_after_all()
+            if not done:
+                as_it_was = f"{self.record.database!r} is as it was"
                 raise SwapFailed(
-                    f"{lost}; {self.record.database!r} is as it was",
+                    f"{lost}; {as_it_was if done is False else 'nobody can tell if it was done'}",
                     hint="when the server answers again: kajovo-dr recover --resume.",
                 ) from None
         self.journal.update(swapped_at=self.record.swapped_at or datetime.now(UTC))
+        if seconds is not None:
+            self.figures["swap_ms"] = round(seconds * 1000, 1)
         took = "" if seconds is None else f" in {seconds * 1000:.0f} ms"
         kept = self.record.live_oid is not None
         note.detail = f"{self.record.database!r} replaced{took}; " + (
@@ -357,8 +370,10 @@ class Recovery:
         new = swap.Renaming(record.room_oid, record.room, record.database)
         return swap.Exchange((*old, new), comments)
 
-    def _was_swapped_after_all(self) -> bool:
-        """Whether the server did it before the connection broke; waits for it to answer again."""
+    def _was_swapped_after_all(self) -> bool | None:
+        """Whether the server did it before the connection broke; waits for it to answer again.
+        None: it did not.
+        """
         deadline = time.monotonic() + _LOST_S
         while True:
             try:
@@ -366,7 +381,7 @@ class Recovery:
                     return swap.oid_of(admin, self.record.database) == self.record.room_oid
             except DrError:
                 if time.monotonic() > deadline:
-                    return False
+                    return None
                 time.sleep(0.5)
 
     def _start(self, note: PhaseNote) -> None:

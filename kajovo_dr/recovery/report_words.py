@@ -120,14 +120,12 @@ CZECH = {
     "count": "počet",
     "in the database": "v databázi",
 }
-#: The phases of a recovery, of an undo and of a drill; in English they are called as in the code.
+#: The phases of a recovery and of an undo; in English they are called as in the code.
 PHASES = {
-    "choose": "výběr zálohy",
     "preflight": "předběžná kontrola",
     "safety": "pojistná záloha",
     "stop": "zastavení aplikace",
     "restore": "obnova vedle živé databáze",
-    "compare": "porovnání s manifestem",
     "migrate": "migrace",
     "legacy": "převod starých dat",
     "revoke": "zneplatnění přihlášení",
@@ -136,9 +134,8 @@ PHASES = {
     "readiness": "připravenost aplikace",
     "smoke": "zkouška aplikace",
     "probe": "zkušební zápis",
-    "undo": "vrácení zpět",
-    "log": "zápis do deníku",
-    "interrupted": "přerušeno",
+    "interrupted": "přerušení",
+    "abandoned": "vzdání se obnovy",
 }
 #: One, two to four, more.
 _PLURALS = {

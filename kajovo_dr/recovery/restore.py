@@ -182,15 +182,31 @@ def _room_name(database: str) -> str:
 
 
 def _clear(admin: databases.Connection, room: Server, mark: str) -> None:
-    """Remove what a killed restore left; the comment tells it from a database of somebody else."""
-    if not databases.exists(admin, room.dbname):
-        return
-    if databases.commented(admin, room.dbname) != mark:
+    if not drop_left(admin, room, mark):
         raise TargetNotEmpty(
             f"{room.shown} is in the way: the restore needs this name until it is whole",
             hint="rename that database, or restore into another name.",
         )
-    databases.drop(admin, room.dbname)
+
+
+def drop_left(admin: databases.Connection, room: Server, mark: str) -> bool:
+    """Drop what a killed restore left; whether nothing of the name is there now.
+
+    The comment tells it from a database of somebody else. One without a comment and without content
+    was left between its creation and the comment: nothing is lost with it.
+    """
+    if not databases.exists(admin, room.dbname):
+        return True
+    comment = databases.commented(admin, room.dbname)
+    ours = comment == mark or (comment is None and _is_empty(room))
+    if ours:
+        databases.drop(admin, room.dbname)
+    return ours
+
+
+def _is_empty(room: Server) -> bool:
+    with databases.connect(room) as session:
+        return not databases.content(session)
 
 
 def _drop_again(admin: databases.Connection, room: Server, failure: BaseException) -> None:

@@ -7,6 +7,7 @@ Belongs here: finding it, and what is done once with the whole of it. Not here: 
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from kajovo_dr.recovery import control
 from kajovo_dr.recovery.journal import RecoveryJournal, records, unfinished
 from kajovo_dr.recovery.record import IncidentEntry, Phase, RecoveryRecord
 from kajovo_dr.recovery.recover import Recovery, alone, mark
+from kajovo_dr.recovery.restore import drop_left
 from kajovo_dr.settings import Settings
 
 
@@ -33,12 +35,13 @@ class Standing:
 def find(settings: Settings, which: str = "") -> RecoveryRecord:
     """The newest recovery that has not ended well, or the one whose id begins so.
 
-    Raises `SettingError` when there is none to go on with.
+    One whose place a later one has taken must be named. Raises `SettingError` when there is none to
+    go on with.
     """
     open_ones = [
-        record
-        for record in records(settings.state)
-        if record.id.startswith(which) and not record.abandoned and not _ended_well(record)
+        each.record
+        for each in _open(settings)
+        if each.record.id.startswith(which) and (which or not each.superseded)
     ]
     if not open_ones:
         of = f" whose id begins with {which!r}" if which else ""
@@ -49,15 +52,53 @@ def find(settings: Settings, which: str = "") -> RecoveryRecord:
     return open_ones[-1]
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A recovery that has not ended well. cut_off: without a word in the log. superseded: a later
+    one has replaced the database since.
+    """
+
+    record: RecoveryRecord
+    cut_off: bool
+    superseded: bool
+
+
+def _open(settings: Settings) -> list[_Open]:
+    """Oldest first."""
+    everything, cut_off = records(settings.state), {each.id for each in unfinished(settings.state)}
+    return [
+        _Open(record, record.id in cut_off, _superseded(record, everything[number:]))
+        for number, record in enumerate(everything, 1)
+        if record.id in cut_off or not (record.abandoned or _ended_well(record))
+    ]
+
+
+def _superseded(record: RecoveryRecord, later: list[RecoveryRecord]) -> bool:
+    return any(
+        each.swapped_at is not None
+        and (each.database, each.identity) == (record.database, record.identity)
+        for each in later
+    )
+
+
 def _ended_well(record: RecoveryRecord) -> bool:
     last = "swap" if record.database_only else "smoke"
     return record.failed_phase is None and record.done(last)
 
 
 def resume(settings: Settings, record: RecoveryRecord, *, progress: Progress = silent) -> Recovery:
-    """Go on with a recovery: what failed or was cut off is in the log, and is done anew."""
+    """Go on with a recovery: what failed or was cut off is in the log, and is done anew.
+
+    Raises `SettingError` when the database that it restored has been replaced since.
+    """
     journal = RecoveryJournal(settings.state, record.id, settings)
     with alone(settings, restore_target(settings, record.database)):
+        if record.done("swap") and _holder(settings, record) != record.room_oid:
+            raise SettingError(
+                f"{record.kind} {record.short} has ended: {record.database!r} is no longer the"
+                " database that it put in place",
+                hint=f"kajovo-dr recover --abandon --id {record.short} closes it.",
+            )
         journal.join(str(uuid.uuid4()))
     return Recovery(settings, journal, progress=progress)
 
@@ -65,42 +106,82 @@ def resume(settings: Settings, record: RecoveryRecord, *, progress: Progress = s
 def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
     """Give a recovery up: its database is dropped, the application started again, the end logged.
 
-    Raises `SettingError` when it has replaced the live database already.
+    Raises `SettingError` when it has replaced the live database already; and what the application's
+    start raises, when everything else is done.
     """
     target = restore_target(settings, record.database)
-    maintenance = target.database(settings.maintenance_database)
-    journal = RecoveryJournal(settings.state, record.id, settings)
     with alone(settings, target):
-        with databases.connect(maintenance) as admin:
-            holder = swap.oid_of(admin, record.database)
-            if record.done("swap") or (holder is not None and holder == record.room_oid):
-                raise SettingError(
-                    f"{record.kind} {record.short} has replaced {record.database!r} already",
-                    hint="go on with it: kajovo-dr recover --resume; or put the former database"
-                    " back: kajovo-dr undo.",
-                )
-            ours = databases.commented(admin, record.room) == mark(record)
-            if record.kind == "recovery" and ours:
-                databases.drop(admin, record.room)
-        if record.done("stop") and holder is not None:
-            control.start(settings)
-        now = datetime.now(UTC)
-        journal.update(abandoned=True)
-        journal.add(
-            Phase(name="abandoned", began_at=now, ended_at=now, ok=False, detail="given up")
-        )
-        return journal.log()
+        holder = _holder(settings, record)
+        if holder is not None and holder == record.room_oid:
+            raise SettingError(
+                f"{record.kind} {record.short} has replaced {record.database!r} already",
+                hint="go on with it: kajovo-dr recover --resume; or put the former database"
+                " back: kajovo-dr undo.",
+            )
+        if record.kind == "recovery" and record.room:
+            with databases.connect(target.database(settings.maintenance_database)) as admin:
+                drop_left(admin, target.database(record.room), mark(record))
+        try:
+            if holder is not None and _stopped(record):
+                control.start(settings)
+        finally:
+            entry = _given_up(settings, record)
+    return entry
+
+
+def _stopped(record: RecoveryRecord) -> bool:
+    """Whether the application is down for it; a stop that was cut off may have stopped it."""
+    skipped = [phase.skipped for phase in record.phases if phase.name == "stop"]
+    return bool(skipped) and not skipped[-1] and not record.done("swap")
+
+
+def _given_up(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
+    journal = RecoveryJournal(settings.state, record.id, settings)
+    if record.id not in {each.id for each in unfinished(settings.state)}:
+        journal.join(str(uuid.uuid4()))  # its failure is in the log already, this is an entry more
+    now = datetime.now(UTC)
+    journal.add(Phase(name="abandoned", began_at=now, ended_at=now, ok=False, detail="given up"))
+    entry = journal.log()
+    journal.update(abandoned=True)  # last: until then it can be given up again
+    return entry
+
+
+def _holder(settings: Settings, record: RecoveryRecord) -> int | None:
+    """Which database has the live name now."""
+    target = restore_target(settings, record.database)
+    with databases.connect(target.database(settings.maintenance_database)) as admin:
+        return swap.oid_of(admin, record.database)
 
 
 def standings(settings: Settings) -> list[Standing]:
-    """Every recovery without an end in the log, each with what to do."""
-    return [_standing(settings, record) for record in unfinished(settings.state)]
+    """Every recovery that has not ended, or not well, each with what to do.
+
+    Of those whose place a later one took: the ones that left their database.
+    """
+    return [
+        _standing(settings, each)
+        for each in _open(settings)
+        if not each.superseded or _left(settings, each.record)
+    ]
 
 
-def _standing(settings: Settings, record: RecoveryRecord) -> Standing:
-    begun = [phase.name for phase in record.phases if phase.ok is None]
-    where = f"in phase {begun[-1]}" if begun else "between two phases"
-    said = f"{record.kind} {record.short} of {record.database} by {record.who} stopped {where}"
+def _left(settings: Settings, record: RecoveryRecord) -> bool:
+    """Whether its database is there, under the name that it had while it was made ready."""
+    target = restore_target(settings, record.database)
+    with (
+        suppress(DrError),
+        databases.connect(target.database(settings.maintenance_database)) as admin,
+    ):
+        return databases.exists(admin, record.room)
+    return False
+
+
+def _standing(settings: Settings, one: _Open) -> Standing:
+    record = one.record
+    said = f"{record.kind} {record.short} of {record.database} by {record.who} {_where(one)}"
+    if one.superseded:
+        said += f", a later one has taken its place; {record.room!r} is left of it"
+        return Standing(record, said, f"kajovo-dr recover --abandon --id {record.short} drops it.")
     try:
         content = _content(settings, record)
     except DrError as error:
@@ -113,10 +194,17 @@ def _standing(settings: Settings, record: RecoveryRecord) -> Standing:
     return Standing(record, f"{said}; {content}", f"{hint}, unless it still runs.")
 
 
+def _where(one: _Open) -> str:
+    begun = [phase.name for phase in one.record.phases if phase.ok is None]
+    if begun:
+        return f"stopped in phase {begun[-1]}"
+    if one.cut_off:
+        return "stopped between two phases"
+    return f"failed in phase {one.record.failed_phase}"
+
+
 def _content(settings: Settings, record: RecoveryRecord) -> str:
-    target = restore_target(settings, record.database)
-    with databases.connect(target.database(settings.maintenance_database)) as admin:
-        holder = swap.oid_of(admin, record.database)
+    holder = _holder(settings, record)
     if holder is None:
         return f"there is no database {record.database!r}, as it was before"
     if holder == record.room_oid:

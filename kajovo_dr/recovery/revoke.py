@@ -37,9 +37,9 @@ def _revoked(connection: databases.Connection, statement: Statement) -> int | No
     except PsycopgError as failure:
         if connection.broken:  # the server's end says nothing of the statement
             raise
-        raise _refused(statement, " ".join(str(failure).split())) from None
+        raise _refused(statement, " ".join(str(failure).split()), "nothing was revoked") from None
     if connection.info.transaction_status != TransactionStatus.INTRANS:
-        raise _refused(statement, "it ends the transaction")
+        raise _refused(statement, "it ends the transaction", "what came before it was done")
     return max(0, done.rowcount)
 
 
@@ -47,9 +47,8 @@ def _missing(connection: databases.Connection, table: str) -> bool:
     return connection.execute("SELECT to_regclass(%s)", [table]).fetchone() == (None,)
 
 
-def _refused(statement: Statement, why: str) -> SettingError:
+def _refused(statement: Statement, why: str, so_far: str) -> SettingError:
     return SettingError(
         f"KAJOVO_DR_REVOCATIONS.{statement.name}: {why}",
-        hint="mend the statement, or name the table without which it is left out; "
-        "nothing was revoked.",
+        hint=f"mend the statement, or name the table without which it is left out; {so_far}.",
     )

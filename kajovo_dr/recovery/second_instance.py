@@ -21,7 +21,7 @@ from kajovo_dr.settings import PREFIX, Settings
 #: Seconds for an instance to end once its tether has let go: that kills it after 15.
 _STOP_S = 30.0
 #: Seconds for the system to close the port of a process that has ended.
-_CLOSE_S = 5.0
+_CLOSE_S = 2.0
 #: What an error quotes of its output: lines, out of so many bytes.
 _TAIL_LINES, _TAIL = 5, 4096
 

@@ -28,7 +28,7 @@ def last_swapped(settings: Settings, which: str = "") -> RecoveryRecord:
     swapped = [
         record
         for record in records(settings.state)
-        if record.swapped_at is not None and record.id.startswith(which)
+        if record.id.startswith(which) and _has_swapped(settings, record)
     ]
     if not swapped:
         of = f" whose id begins with {which!r}" if which else ""
@@ -42,6 +42,15 @@ def last_swapped(settings: Settings, which: str = "") -> RecoveryRecord:
             hint="type more of it: kajovo-dr incidents.",
         )
     return swapped[-1]
+
+
+def _has_swapped(settings: Settings, record: RecoveryRecord) -> bool:
+    """What a process could no longer write down because it was killed, the server knows."""
+    if record.swapped_at is not None or record.live_oid is None:
+        return record.swapped_at is not None
+    target = restore_target(settings, record.database)
+    with databases.connect(target.database(settings.maintenance_database)) as admin:
+        return swap.oid_of(admin, record.database) == record.room_oid
 
 
 def require_possible(settings: Settings, of: RecoveryRecord) -> None:
@@ -110,8 +119,17 @@ def begin_undo(
         )
         replaced = beside(record.database, UNDONE, record.short)
         record = record.model_copy(update={"replaced": replaced})
+        _end(settings, of)
         journal = RecoveryJournal.begin(settings.state, record, settings)
         return Recovery(settings, journal, within=within, progress=progress)
+
+
+def _end(settings: Settings, of: RecoveryRecord) -> None:
+    """A recovery that was cut off behind its swap ends where it is undone."""
+    journal = RecoveryJournal(settings.state, of.id, settings)
+    if of.swapped_at is None:
+        journal.update(swapped_at=datetime.now(UTC))
+    journal.interrupt()
 
 
 def swap_name(settings: Settings, of: RecoveryRecord) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.sandbox import supervisor, switch
+from kajovo_dr.sandbox.drill_instance import with_second_instance
+from kajovo_dr.sandbox.legacy_database import LEGACY_DATABASE
 from kajovo_dr.settings import PREFIX, Settings
 
 #: Rows of the hotel that a first start makes: enough to look at, seeded in a second.
 FIRST_ROWS = 1000
 #: Settings of a real system. With one of them set, a missing database_url is a mistake, not a wish
 #: for the sandbox, whose backups would end among the real ones.
-REAL = ("restore_url", "backup_dir", "app_base_url", "migrate_dir")
+REAL = ("restore_url", "backup_dir", "app_base_url", "migrate_dir", "legacy_url")
 
 
 def set_ones(settings: Settings, names: tuple[str, ...]) -> str:
@@ -120,10 +123,13 @@ def server_of_restores(settings: Settings) -> Iterator[Settings]:
 
 @dataclass(frozen=True)
 class Fresh:
-    """A hotel to begin with, in place of whatever the sandbox holds: about rows, at a revision."""
+    """A hotel to begin with, in place of whatever the sandbox holds: about rows, at a revision, and
+    beside it the legacy database that it once came from.
+    """
 
     rows: int
     revision: str
+    legacy: bool = True
 
 
 @contextmanager
@@ -170,13 +176,14 @@ def _hotel(settings: Settings, fresh: Fresh | None, progress: Progress) -> Itera
         _replace(hotel, fresh, folder(settings) / "media", progress)
     place, password = folder(settings), _password(folder(settings))
     with supervisor.Supervised(hotel, place, password) as api:
-        yield _with_application(settings, api.base_url, password)
+        complete = _with_application(settings, api.base_url, password)
+        yield with_second_instance(complete, media_root=place / "media")
 
 
 def _with_application(settings: Settings, base_url: str, password: str) -> Settings:
     """The settings with the hotel's API, and the commands that stop and start it."""
     place = folder(settings)
-    return settings.with_overrides(
+    return _with_legacy(settings).with_overrides(
         app_base_url=settings.app_base_url or base_url,
         app_email=settings.app_email or SecretStr(supervisor.ADMIN_EMAIL),
         app_password=settings.app_password or SecretStr(password),
@@ -186,8 +193,22 @@ def _with_application(settings: Settings, base_url: str, password: str) -> Setti
     )
 
 
+def _with_legacy(settings: Settings) -> Settings:
+    """The settings with the sandbox's legacy database, when it has one and no other is named."""
+    legacy = source(settings).database(LEGACY_DATABASE)
+    with databases.connect(legacy.database("postgres")) as session:
+        there = databases.exists(session, legacy.dbname)
+    if settings.legacy_url is not None or not there:
+        return settings
+    return settings.with_overrides(
+        legacy_url=SecretStr(legacy.url()),
+        legacy_command=(sys.executable, "-m", "kajovo_dr.sandbox.migrate_legacy"),
+        legacy_dir=Path(__file__).parents[2],
+    )
+
+
 def _replace(hotel: Server, fresh: Fresh, media: Path, progress: Progress) -> None:
-    from kajovo_dr.sandbox import schema, seed
+    from kajovo_dr.sandbox import legacy_database, schema, seed
 
     with databases.connect(hotel.database("postgres")) as session:
         databases.drop(session, hotel.dbname)
@@ -195,6 +216,8 @@ def _replace(hotel: Server, fresh: Fresh, media: Path, progress: Progress) -> No
     progress("migrate the hotel", 0, None)
     schema.upgrade(hotel.sqlalchemy_url(), fresh.revision)
     seed.seed(hotel, rows=fresh.rows, media_root=media, progress=progress)
+    if fresh.legacy:
+        legacy_database.create(hotel)
 
 
 def _password(sandbox: Path) -> str:
@@ -214,12 +237,17 @@ def _exported(settings: Settings) -> Iterator[None]:
         "BACKUP_DIR": str(settings.store_dir) if settings.backup_dir else "",
         "DAGSTER_URL": settings.need("dagster_url"),
     }
-    for name in ("app_base_url", "app_email", "app_password", "migrate_dir"):
+    names = ("app_base_url", "app_email", "app_password", "migrate_dir", "legacy_url", "legacy_dir")
+    for name in names:
         if getattr(settings, name):
             values[name.upper()] = str(settings.need(name))
-    for name in ("app_stop_command", "app_start_command"):
+    for name in (
+        *("app_stop_command", "app_start_command", "legacy_command", "drill_app_command"),
+    ):
         if command := getattr(settings, name):
             values[name.upper()] = json.dumps(command)
+    if settings.drill_app_command:
+        values["DRILL_APP_ENV"] = json.dumps(settings.drill_app_env)
     variables = {PREFIX + name: value for name, value in values.items() if value}
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -16,7 +17,7 @@ from kajovo_dr.recovery.journal import RecoveryJournal, unfinished
 from kajovo_dr.recovery.record import RecoveryRecord
 from kajovo_dr.settings import Settings
 
-FORM = {"who": "Noční směna", "database": "kajovo_hotel"}
+FORM = {"who": "Noční směna", "database": "kajovo_hotel", "confirm": "kajovo_hotel"}
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def incident_job() -> dg.JobDefinition:
 
 
 def test_a_recovery_begun_anew_where_it_failed_goes_on_and_is_logged_as_another_attempt(
-    instance_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    instance_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kajovo_dr.backups.prove import prove
     from kajovo_dr.backups.take import take
@@ -79,10 +80,13 @@ def test_a_recovery_begun_anew_where_it_failed_goes_on_and_is_logged_as_another_
     prove(instance_settings, take(instance_settings, lost, reason="test").backup)
     with databases.connect(lost.database("postgres")) as session:
         databases.drop(session, lost.dbname)
-    form = {"who": "Noční směna", "database": lost.dbname}
+    form = {"who": "Noční směna", "database": lost.dbname, "confirm": lost.dbname}
+    monkeypatch.setenv("KAJOVO_DR_APP_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KAJOVO_DR_APP_LOGIN_PATH", "none")
+    monkeypatch.setenv("KAJOVO_DR_MIGRATE_DIR", str(tmp_path))
     job = dg.reconstructable(incident_job)
     with dg.DagsterInstance.get() as instance:
-        # no Alembic folder is configured: restored, then failed in the migration
+        # the folder has no alembic.ini: restored, then failed in the migration
         first = dg.execute_job(job, instance, run_config=form)
         assert not first.success
         again = dg.execute_job(
@@ -93,7 +97,9 @@ def test_a_recovery_begun_anew_where_it_failed_goes_on_and_is_logged_as_another_
         assert not again.success
     one, two = IncidentLog(instance_settings.state).read()
     assert (one.id, two.id) == (first.run_id, f"{first.run_id}-2")
-    assert [phase.name for phase in one.phases] == ["restore", "migrate"]
-    assert [phase.name for phase in two.phases] == ["restore", "migrate"]
+    names = ["preflight", "safety", "stop", "restore", "migrate"]
+    assert [phase.name for phase in one.phases] == names
+    assert [phase.name for phase in two.phases] == names
+    assert one.phases[3] == two.phases[3]
     assert two.failed_phase == "migrate"
     assert two.who == "Noční směna"

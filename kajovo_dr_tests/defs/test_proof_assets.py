@@ -258,7 +258,7 @@ def test_proving_again_in_vain_leaves_the_proof_and_the_recovery_point_as_they_a
 
 
 def test_jobs_that_prove_wait_for_each_other() -> None:
-    proving = {"postgres_backup_job", "pre_change_backup_job", "reprove_job"}
+    proving = {"postgres_backup_job", "pre_change_backup_job", "reprove_job", "dr_drill_job"}
     targets = {job.name: (job.tags or {}).get("kajovo_dr/target") for job in ALL}
     assert {name for name, target in targets.items() if target == "source"} == proving
 

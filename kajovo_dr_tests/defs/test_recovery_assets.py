@@ -21,7 +21,7 @@ from kajovo_dr.backups.manifest import (
 from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.store import open_store, sidecar
 from kajovo_dr.backups.take import take
-from kajovo_dr.defs.jobs import IncidentConfig, RestoreForm
+from kajovo_dr.defs.jobs import IncidentForm, RestoreForm
 from kajovo_dr.defs.recovery_assets import RestoreConfig
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server, source
@@ -35,13 +35,19 @@ from kajovo_dr_tests.conftest import new_folder
 from kajovo_dr_tests.defs.conftest import Run, checks_of, failure_of, materialized
 
 RIVER = [
+    "recovery_plan",
+    "safety_backup",
+    "application_stopped",
     "restored_database",
     "migrated_schema",
+    "legacy_data",
+    "revoked_access",
+    "swapped_database",
     "api_readiness",
     "smoke_report",
     "incident_log_entry",
 ]
-FORM = {"who": "Noční směna", "database": "kajovo_hotel"}
+FORM = {"who": "Noční směna", "database": "kajovo_hotel", "confirm": "kajovo_hotel"}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def hotel() -> Iterator[Settings]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KAJOVO_DR_STATE", str(folder / "state"))
             patch.setenv("KAJOVO_DR_APP_READY_PAUSE_S", "0.1")
-            fresh = stack.Fresh(300, OLD_REVISION)
+            fresh = stack.Fresh(300, OLD_REVISION, legacy=False)
             with stack.whole(Settings.load(), fresh=fresh) as settings:
                 yield settings
     finally:
@@ -120,7 +126,14 @@ def test_a_lost_database_comes_back_migrated_tested_and_logged(
     assert proven is not None
     assert entry.backup == proven.name
     assert entry.data_lost_s is not None
-    assert [phase.name for phase in entry.phases] == ["restore", "migrate", "readiness", "smoke"]
+    assert [(phase.name, phase.ok) for phase in entry.phases] == [
+        (name, True)
+        for name in (
+            *("preflight", "safety", "stop", "restore", "migrate", "legacy", "revoke", "swap"),
+            *("start", "readiness", "smoke"),
+        )
+    ]
+    assert entry.replaced == ""
     assert entry.rto_verdict == "pass"
     assert entry.smoke is not None
     assert entry.smoke.ok
@@ -152,7 +165,7 @@ def test_a_failed_smoke_test_is_in_the_incident_log(
     monkeypatch.setenv("KAJOVO_DR_APP_MODULES", dg.serialize_value(modules))
     result = run("incident_recovery_job", FORM)
     assert "999999" in failure_of(result)
-    assert materialized(result) == RIVER[:3]
+    assert materialized(result) == RIVER[:9]
     entry = entry_of(hotel, result)
     assert not entry.succeeded
     assert entry.failed_phase == "smoke"
@@ -168,20 +181,20 @@ def test_an_application_that_stays_down_is_logged_as_the_phase_that_failed(
     result = run("incident_recovery_job", FORM)
     assert "hint:" in failure_of(result)
     assert checks_of(result) == {"api_ready": False}
-    assert materialized(result) == RIVER[:2]
+    assert materialized(result) == RIVER[:8]
     assert entry_of(hotel, result).failed_phase == "readiness"
 
 
-def test_no_backup_before_the_incident_is_logged_too(
+def test_no_backup_before_the_incident_is_refused_before_anything_is_touched(
     hotel: Settings, disaster: Server, backup: Backup, run: Run
 ) -> None:
     before = backup.manifest.created_at - timedelta(seconds=1)
     result = run("incident_recovery_job", FORM | {"incident_time": before.isoformat()})
     assert "no valid backup of 'kajovo_hotel' before" in failure_of(result)
     assert materialized(result) == []
-    entry = entry_of(hotel, result)
-    assert entry.failed_phase == "restore"
-    assert entry.backup is None
+    assert result.run_id not in {entry.id for entry in IncidentLog(hotel.state).read()}
+    with databases.connect(disaster.database("postgres")) as session:
+        assert not databases.exists(session, disaster.dbname)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +204,8 @@ def test_no_backup_before_the_incident_is_logged_too(
         (FORM | {"incident_time": "2026-11-23 03:10"}, "not a moment with an offset"),
         (FORM | {"database": "x" * 64}, "cannot name a database"),
         (FORM | {"database": ""}, "cannot name a database"),
+        (FORM | {"confirm": "kajovo_hotel "}, "was typed as confirmation"),
+        (FORM | {"who": " "}, "who is empty"),
         (FORM | {"backup": "../../etc/passwd"}, "no backup '../../etc/passwd'"),
     ],
 )
@@ -286,6 +301,75 @@ def test_the_forms_say_that_only_a_proven_backup_is_taken_without_a_name() -> No
     for form, field in (
         (RestoreForm, "backup"),
         (RestoreConfig, "backup"),
-        (IncidentConfig, "incident_time"),
+        (IncidentForm, "incident_time"),
     ):
         assert "proven" in str(form.model_fields[field].description)
+
+
+@pytest.fixture
+def living(hotel: Settings, disaster: Server, run: Run) -> Server:
+    """The hotel's database, recovered, with a row that no backup has."""
+    assert run("incident_recovery_job", FORM).success
+    with databases.connect(disaster) as session:
+        session.execute("INSERT INTO reports (title, status) VALUES ('po záloze', 'open')")
+    return disaster
+
+
+def titles(database: Server) -> set[str]:
+    with databases.connect(database) as session:
+        return {title for (title,) in session.execute("SELECT title FROM reports").fetchall()}
+
+
+def test_a_living_database_is_replaced_kept_and_put_back(
+    hotel: Settings, living: Server, backup: Backup, run: Run
+) -> None:
+    incident = FORM | {"backup": backup.name}
+    recovered = run("incident_recovery_job", incident)
+    assert recovered.success
+    assert "po záloze" not in titles(living)
+    entry = entry_of(hotel, recovered)
+    assert entry.replaced == f"kajovo_hotel__before_{recovered.run_id[:8]}"
+    assert entry.lost_rows is not None
+    assert entry.lost_rows["public.reports"] == 1
+    assert entry.outage is not None
+    assert "po záloze" in titles(living.database(entry.replaced))
+
+    undo = {"who": "Noční směna", "confirm": "kajovo_hotel"}
+    form = {"ops": {"undo_recovery": {"config": undo}}}
+    wrong = {"ops": {"undo_recovery": {"config": undo | {"confirm": "kajovo"}}}}
+    assert "was typed as confirmation" in failure_of(run("undo_recovery_job", wrong))
+    assert "po záloze" not in titles(living)
+    undone = run("undo_recovery_job", form)
+    assert undone.success
+    assert "po záloze" in titles(living)
+    logged = entry_of(hotel, undone)
+    assert (logged.kind, logged.undoes) == ("undo", recovered.run_id)
+
+
+def test_the_database_alone_is_recovered_under_another_name(
+    hotel: Settings, living: Server, run: Run
+) -> None:
+    form = FORM | {"database": "kajovo_kopie", "confirm": "kajovo_kopie"}
+    assert "launch database_recovery_job" in failure_of(run("incident_recovery_job", form))
+    result = run("database_recovery_job", form)
+    assert result.success
+    assert materialized(result) == [
+        "recovery_plan",
+        "safety_backup",
+        "restored_database",
+        "revoked_access",
+        "swapped_database",
+        "incident_log_entry",
+    ]
+    assert "po záloze" in titles(living)
+    assert titles(living.database("kajovo_kopie"))
+    with databases.connect(living.database("postgres")) as session:
+        databases.drop(session, "kajovo_kopie")
+
+
+def test_nothing_is_cleaned_up_before_its_time(hotel: Settings, living: Server, run: Run) -> None:
+    recovered = run("incident_recovery_job", FORM)
+    assert recovered.success
+    assert run("cleanup_job").success
+    kept = entry_of(hotel, recovered).replaced
+    assert titles(living.database(kept))

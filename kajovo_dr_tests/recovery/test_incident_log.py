@@ -24,6 +24,17 @@ from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.records import entry, full, phase, smoke_report
 from kajovo_dr_tests.shell import ROOT
 
+#: The process ends between the first line and its head.
+DYING = """
+import os, sys
+from pathlib import Path
+from kajovo_dr.recovery import private_file
+from kajovo_dr.recovery.incident_log import IncidentLog
+from kajovo_dr_tests.recovery.records import entry
+append = private_file.append
+private_file.append = lambda *given: (append(*given), os._exit(9))
+IncidentLog(Path(sys.argv[1])).append(entry(id="a"))
+"""
 #: Appends entries of the given names in a process of its own.
 APPENDING = """
 import sys
@@ -147,9 +158,10 @@ def test_every_length_of_a_torn_line_is_followed(log: IncidentLog, tmp_path: Pat
         assert list(chain.broken_links(chain.lines_of(left))) == []
 
 
-def test_zeros_that_a_power_cut_left_are_no_tampering(three: IncidentLog) -> None:
+@pytest.mark.parametrize("left", [b"", b'{"for', b'{"format":2,'])
+def test_zeros_that_a_power_cut_left_are_no_tampering(three: IncidentLog, left: bytes) -> None:
     with three.lines.open("ab") as sink:
-        sink.write(b'{"format":2,' + b"\0" * 100)
+        sink.write(left + b"\0" * 100)
     assert three.verify().ok
     three.append(entry(id="d"))
     assert three.verify().ok
@@ -258,6 +270,13 @@ def test_a_head_that_cannot_be_written_is_told_after_the_incident_was_logged(
         log.append(entry(id="a"))
     assert ids(log) == ["a"]
     assert breaks(log) == [(0, chain.BAD_HEAD)]
+
+
+def test_the_first_incident_is_logged_though_the_head_cannot_be_written(log: IncidentLog) -> None:
+    (log.lines.parent / f".incidents.head.{os.getpid()}.new").mkdir(parents=True)
+    with pytest.raises(LogUnwritable, match=r"cannot write .*incidents\.head"):
+        log.append(entry(id="a"))
+    assert ids(log) == ["a"]
 
 
 def test_a_folder_without_the_right_to_write_is_named(log: IncidentLog) -> None:
@@ -382,11 +401,24 @@ def test_a_crash_between_line_and_head_is_no_tampering(log: IncidentLog) -> None
 
 
 def test_a_crash_at_the_very_first_line_is_no_tampering(log: IncidentLog) -> None:
-    log.append(entry(id="a"))
-    log.head.write_text(chain.Head(lines=0, sha256="").model_dump_json())
-    assert log.verify().ok
+    folder = str(log.lines.parent)
+    assert subprocess.run([sys.executable, "-c", DYING, folder], cwd=ROOT).returncode == 9
+    assert json.loads(log.head.read_bytes())["lines"] == 0
+    assert log.require_intact().entries == 1
     log.append(entry(id="b"))
-    assert log.verify().ok
+    assert log.require_intact().entries == 2
+
+
+def test_a_torn_line_still_tells_that_the_one_before_it_is_gone(log: IncidentLog) -> None:
+    log.append(entry(id="a"))
+    log.append(entry(id="b"))
+    a, b = lines_of(log)
+    log.lines.write_bytes(a + b[:100])
+    log.head.unlink()
+    log.append(entry(id="c"))
+    assert breaks(log) == [(0, chain.NO_HEAD)]
+    log.lines.write_bytes(b"".join(lines_of(log)[1:]))
+    assert breaks(log) == [(0, chain.NO_HEAD), (1, chain.CHANGED), (3, chain.MISSING)]
 
 
 def test_blank_lines_are_no_lines(three: IncidentLog) -> None:

@@ -406,3 +406,16 @@ def test_a_command_that_hangs_is_stopped(settings: Settings, old: Server, tmp_pa
     overrides: dict[str, Any] = {"migrate_command": command, "migrate_timeout_s": 0.5}
     with pytest.raises(ToolTimeout):
         migrate(settings.with_overrides(**overrides), old)
+
+
+def test_the_records_of_a_legacy_migration_are_no_drift_but_other_tables_are(
+    settings: Settings, current: Server
+) -> None:
+    execute(
+        current,
+        "CREATE TABLE library.legacy_migration_audit (id serial PRIMARY KEY, domain text)",
+        "CREATE INDEX ON library.legacy_migration_audit (domain)",
+    )
+    assert migrate(settings, current).after == SECOND
+    execute(current, "CREATE TABLE library.leftover (id int)")
+    assert "leftover" in str(failure(settings, current))

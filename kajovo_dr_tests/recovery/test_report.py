@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from kajovo_dr.errors import SettingError
-from kajovo_dr.recovery import chain, incident_pages, record, report, report_words
+from kajovo_dr.recovery import chain, incident_pages, record, recover, report, report_words
 from kajovo_dr.recovery.chain import Break
 from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.recovery.report_words import CZECH, Language, Words
@@ -170,6 +170,11 @@ def test_phases_are_told_in_czech() -> None:
     ]
 
 
+def test_every_phase_that_there_is_has_a_czech_name() -> None:
+    named = {name for names in recover.PHASES.values() for name in names}
+    assert named | {"preflight", "interrupted", "abandoned"} == report_words.PHASES.keys()
+
+
 def test_lost_rows_are_told_by_table_the_biggest_loss_first() -> None:
     text = report.incident(full(), ZONE)
     table = text[text.index("### Rows lost") :].split("\n\n")[1]
@@ -247,6 +252,12 @@ def test_a_failed_recovery_is_told_in_the_overview() -> None:
     assert "| **failed in migrate** | – | 5 min 00 s | **fail** | none seen | 2 h 00 min |" in text
     assert "| migrate | – | – | 2.0 s | **failed** | two heads |" in text
     assert "| **selhalo ve fázi „migrace“** |" in report.page([failed], ZONE, language="cs")
+
+
+def test_an_application_that_stayed_down_is_told_in_the_overview() -> None:
+    down = full(outage=outage(milliseconds=None))
+    assert "| still down |" in report.page([down], ZONE)
+    assert "| stále mimo provoz |" in report.page([down], ZONE, language="cs")
 
 
 def test_an_empty_log_has_a_page() -> None:

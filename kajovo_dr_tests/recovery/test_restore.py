@@ -20,11 +20,11 @@ from kajovo_dr.backups.store import sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
     BackupMissing,
-    RestoredDiffers,
     DrError,
     DumpDamaged,
     FormatUnknown,
     NoBackupBefore,
+    RestoredDiffers,
     RestoreFailed,
     RolesMissing,
     SettingError,

@@ -9,7 +9,7 @@ import pytest
 
 from kajovo_dr.backups.catalog import Backup, load
 from kajovo_dr.backups.take import take
-from kajovo_dr.errors import RestoredDiffers, DumpDamaged, NoBackupBefore, NotProven
+from kajovo_dr.errors import DumpDamaged, NoBackupBefore, NotProven, RestoredDiffers
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery.choose import choose

@@ -67,6 +67,7 @@ def test_a_stopped_api_stays_down_and_a_dead_one_comes_back(
     stop(api._api.process, timeout=10)  # behind the supervisor's back
     assert wait_until(lambda: answers(api.base_url), timeout=30)
     ask("stop", place)
+    outcome = (place / "api-outcome").stat().st_ino
     looks = 0
 
     class Counting(threading.Event):
@@ -78,6 +79,7 @@ def test_a_stopped_api_stays_down_and_a_dead_one_comes_back(
     api._ended = Counting()
     assert wait_until(lambda: looks > 3, timeout=30)
     assert not answers(api.base_url)
+    assert (place / "api-outcome").stat().st_ino == outcome  # a wish is done once
 
 
 def test_a_start_without_a_database_says_why_and_goes_on_trying(
@@ -127,9 +129,10 @@ def test_a_new_supervisor_begins_with_a_running_api(
 ) -> None:
     ask("stop", place)
     api.__exit__()
+    with supervisor.Supervised(api.hotel, place, PASSWORD) as new:
+        assert answers(new.base_url)
+        assert ask("start", place).returncode == 0
     api.__enter__()
-    assert answers(api.base_url)
-    assert ask("start", place).returncode == 0
 
 
 def test_nobody_to_do_it_is_an_error_at_once(place: Path) -> None:
