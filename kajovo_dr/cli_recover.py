@@ -204,7 +204,7 @@ def _show_entry(settings: Settings, entry: Any) -> None:
     if entry.outage is not None:
         seconds = entry.outage.seconds
         terminal.say(f"   outage as seen from here: {human_duration(seconds)}")
-    terminal.say(f"   incident log: {IncidentLog(settings.state).page}")
+    terminal.say(f"   incident log: {IncidentLog.of(settings).page}")
     if entry.kind == "recovery" and entry.replaced:
         terminal.say(f"   the former database is kept as {entry.replaced}: kajovo-dr undo")
 

@@ -97,7 +97,7 @@ def _river(settings: Settings, steps: _Steps, progress: Progress) -> IncidentEnt
     missing = set(_RIVER) - set(done.materialized)
     _require(not missing, f"Dagster shows no materialization of {sorted(missing)}")
     _require(all(done.checks.values()), f"failed checks: {_failed(done.checks)}")
-    entries = IncidentLog(settings.state, timezone=settings.timezone).read()
+    entries = IncidentLog.of(settings).read()
     entry = next((each for each in entries if each.id == done.run_id), None)
     _require(entry is not None, "the incident log has no entry of this recovery")
     assert entry is not None
@@ -152,7 +152,7 @@ def _judge(settings: Settings, entry: IncidentEntry) -> None:
         ],
     )
     _require(entry.succeeded and smoke.ok and rpo_kept and rto_kept, "an objective was missed")
-    log = IncidentLog(settings.state, timezone=settings.timezone)
+    log = IncidentLog.of(settings)
     terminal.say(f"\nIncident log: {log.page}")
     terminal.say(f"Backups:      {settings.store_dir}")
     terminal.say("\nAll of it held. Next: kajovo-dr up, and the same by hand in the Dagster UI.")

@@ -29,6 +29,8 @@ _FILLED = CHUNK // 4
 _PAUSE_S = 0.002
 #: Reads without a pause after one that was in vain.
 _WITHOUT = 100
+#: Seconds that a tether gives its server to end, and some more (see there).
+_TETHER_S = 20.0
 #: Bytes of standard error kept: the end, where tools put the reason.
 ERROR_TAIL = 16_384
 #: Lines of standard error that an error message quotes.
@@ -168,9 +170,20 @@ def stop(process: Running, *, timeout: float, sig: int = signal.SIGINT) -> None:
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
+            _let_go(process, timeout)
             _kill(process)
             process.wait()
     _close(process)
+
+
+def _let_go(process: Running, timeout: float) -> None:
+    """A tether ends its server, which is in a session of its own, when its input ends; killed, it
+    would leave it behind.
+    """
+    if process.stdin is not None:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            process.stdin.close()
+            process.wait(timeout + _TETHER_S)
 
 
 def is_alive(pid: int) -> bool:

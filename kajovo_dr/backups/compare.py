@@ -84,7 +84,9 @@ def _content(
     if before.large_objects != after.large_objects:
         counts = f"{after.large_objects.count}, promised {before.large_objects.count}"
         differing.append(f"large objects: other content ({counts})")
-    if before.alembic_head != after.alembic_head:
+    heads = {before.alembic_head, after.alembic_head}
+    # the setting that names the version table may have changed since; its rows are judged anyway
+    if len(heads) > 1 and None not in heads:
         differing.append(f"alembic head: {after.alembic_head}, promised {before.alembic_head}")
     sampled = _sampled(promised)
     verdict = _verdict("content_equal", differing, tables=len(found), sampled=len(sampled))

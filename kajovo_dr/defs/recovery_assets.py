@@ -380,7 +380,7 @@ def incident_log_entry(
     with operator_errors():
         settings = environment.settings()
         entry = incident.required(context, environment).journal.log()
-        log = IncidentLog(settings.state, timezone=settings.timezone)
+        log = IncidentLog.of(settings)
     outage = entry.outage.seconds if entry.outage else None
     yield dg.MaterializeResult(
         metadata={
@@ -389,7 +389,9 @@ def incident_log_entry(
             **({} if outage is None else {"outage_seconds": round(outage, 3)}),
             "rto": entry.rto_verdict,
             "page": dg.MetadataValue.path(log.page),
-            "entry": dg.MetadataValue.md(report.incident(entry, settings.timezone)),
+            "entry": dg.MetadataValue.md(
+                report.incident(entry, settings.timezone, language=settings.language)
+            ),
         }
     )
     yield checks.rto_result(entry)

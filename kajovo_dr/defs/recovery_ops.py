@@ -59,7 +59,9 @@ def undo_recovery(
             metadata={
                 "undone": of.id,
                 "seconds": round(entry.duration_s, 3),
-                "entry": dg.MetadataValue.md(report.incident(entry, settings.timezone)),
+                "entry": dg.MetadataValue.md(
+                    report.incident(entry, settings.timezone, language=settings.language)
+                ),
             },
         )
 
@@ -75,12 +77,17 @@ def drop_replaced(context: dg.OpExecutionContext, environment: Environment) -> N
             context.log.info(f"{each.name} stays: {each.why}")
 
 
+@dg.config_mapping
+def _undo(form: UndoConfig) -> dg.RunConfig:
+    return dg.RunConfig(ops={"undo_recovery": form})
+
+
 @dg.job(
+    config=_undo,
     tags=_TAGS,
     executor_def=dg.in_process_executor,
-    description="Put the database back that the last recovery replaced. Fill in:\n\n"
-    "    ops:\n      undo_recovery:\n        config:\n          who: YOUR NAME\n"
-    "          confirm: kajovo_hotel",
+    description="Put the database back that the last recovery replaced. Fill in at least:\n\n"
+    "    who: YOUR NAME\n    confirm: kajovo_hotel",
 )
 def undo_recovery_job() -> None:
     """The reverse swap."""

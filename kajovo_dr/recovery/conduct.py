@@ -93,10 +93,22 @@ def _after_the_swap(settings: Settings, recovery: Recovery, progress: Progress) 
         progress=progress,
     )
     with recovery.alone():
-        for name in PHASES["undo"]:
-            undo.do(name)
+        try:
+            for name in PHASES["undo"]:
+                undo.do(name)
+        except DrError as failure:
+            return _half_undone(undo, failure)
         undo.journal.log()
     return f"It was undone: {record.database!r} is the former database again."
+
+
+def _half_undone(undo: Recovery, failure: DrError) -> str:
+    record = undo.record
+    if record.done("swap"):
+        said = f"It was undone: {record.database!r} is the former database again, but"
+    else:
+        said = f"{record.database!r} is still the restored database: undoing it failed, too:"
+    return f"{said} {failure}. When it is mended: kajovo-dr recover --resume."
 
 
 def _skipped(recovery: Recovery, name: str) -> bool:

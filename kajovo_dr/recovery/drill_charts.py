@@ -56,6 +56,7 @@ figcaption {{ font-weight: 600; margin-bottom: .3rem; }}
 .chart .axis {{ stroke: var(--muted); }}
 .chart .fail {{ fill: var(--bad); font-weight: 700; }}
 .chart .limit {{ stroke: var(--bad); stroke-dasharray: 6 4; }}
+.chart .told {{ paint-order: stroke; stroke: var(--paper); stroke-width: 5px; }}
 .chart .warning {{ stroke: var(--warn); stroke-dasharray: 6 4; }}
 .legend {{ display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem;
   color: var(--muted); }}
@@ -237,8 +238,8 @@ def _limit_line(axis: Axis, value: float, kind: str, words: Words) -> str:
     told = escape(f"{words(kind)} {words.duration(value)}")
     return (
         f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}">'
-        f'<title>{told}</title></line><text x="{_WIDTH - _RIGHT}" y="{y - 4:.1f}"'
-        f' text-anchor="end">{told}</text>'
+        f"<title>{told}</title></line>"
+        f'<text class="told" x="{_LEFT + 4}" y="{y - 5:.1f}">{told}</text>'
     )
 
 

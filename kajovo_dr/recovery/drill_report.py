@@ -42,7 +42,7 @@ _STYLE = (
 .tile b { display: block; font-size: 1.35rem; line-height: 1.3; }
 .tile span { display: block; font-size: .9rem; }
 td:not(:last-child) { white-space: nowrap; }
-td:last-child { min-width: 14rem; overflow-wrap: anywhere; }
+.phases td:last-child { min-width: 14rem; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; }
 """
 )
@@ -169,7 +169,8 @@ def _phases_html(record: DrillRecord, words: Words) -> str:
         cells = _escaped(row)
         cells[4] = f'<span class="{_COLOURS[verdict]}">{cells[4]}</span>'
         rows.append(cells)
-    return table(_escaped(drill_tables.phase_titles(words)), rows)
+    listed = table(_escaped(drill_tables.phase_titles(words)), rows)
+    return f'<div class="phases">{listed}</div>'
 
 
 def _advice_markdown(each: Advice) -> str:

@@ -91,7 +91,7 @@ def history_rows(history: History, words: Words) -> list[list[str]]:
     return [
         [
             drill.id,
-            words.moment(drill.started_at),
+            f"{words.local_day(drill.started_at)} {words.clock(drill.started_at)[:5]}",
             result(drill, words),
             words.duration(drill.rto_s),
             words.duration(drill.data_age_s),

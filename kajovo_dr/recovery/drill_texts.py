@@ -262,7 +262,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "next_rpo_none": "Před cvičením nebyla ověřena žádná záloha. Nechte zálohy běžet podle"
         " rozvrhu:",
         "next_forecast": "RTO brzy přestane být dodrženo: naplánujte rychlejší disky, menší"
-        " databázi, nebo delší RTO.",
+        " databázi nebo delší RTO.",
         "next_unreadable": "Podívejte se do drills.jsonl: některé řádky historie nelze přečíst.",
     },
 }

@@ -152,7 +152,7 @@ class RecoveryJournal:
         return entry
 
     def _log(self) -> IncidentLog:
-        return IncidentLog(self._state, timezone=self._rto().timezone)
+        return IncidentLog.of(self._rto())
 
     def _rto(self) -> Settings:
         return self._settings or Settings.load(state=self._state)
@@ -186,6 +186,7 @@ def _path(state: Path, recovery_id: str) -> Path:
 
 
 def _reason(failure: BaseException) -> str:
-    if isinstance(failure, DrError):
-        return str(failure)
-    return ": ".join(filter(None, (type(failure).__name__, str(failure))))
+    said = str(failure)
+    if not isinstance(failure, DrError):
+        said = ": ".join(filter(None, (type(failure).__name__, said)))
+    return said.encode("utf-8", "replace").decode()  # a file's name may be no text at all

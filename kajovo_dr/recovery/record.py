@@ -115,14 +115,16 @@ class RecoveryRecord(BaseModel):
 
     @property
     def failed_phase(self) -> str | None:
-        """The first phase whose last attempt failed; ``smoke`` when only its report is bad.
+        """The first phase whose last attempt failed, else the first that has not ended; ``smoke``
+        when only its report is bad.
 
         An undo is judged by its phases alone: the former database may be broken, and is wanted.
         """
         outcomes = {phase.name: phase.ok for phase in self.phases}
-        failed = [name for name, ok in outcomes.items() if not ok]
-        if failed:
-            return failed[0]
+        failed = [name for name, ok in outcomes.items() if ok is False]
+        begun = [name for name, ok in outcomes.items() if ok is None]
+        if failed or begun:
+            return (failed or begun)[0]
         bad = self.kind == "recovery" and self.smoke and not self.smoke.ok
         return "smoke" if bad else None
 

@@ -333,10 +333,12 @@ class Recovery:
         if seconds is not None:
             self.figures["swap_ms"] = round(seconds * 1000, 1)
         took = "" if seconds is None else f" in {seconds * 1000:.0f} ms"
-        kept = self.record.live_oid is not None
-        note.detail = f"{self.record.database!r} replaced{took}; " + (
-            f"the former one is kept as {self.record.replaced!r}" if kept else "there was none"
-        )
+        record = self.record
+        if record.live_oid is None:
+            note.detail = f"{record.database!r} put in place{took}; there was none to replace"
+        else:
+            note.detail = f"{record.database!r} replaced{took}; the former one is kept as"
+            note.detail += f" {record.replaced!r}"
 
     def _swapped(self) -> float | None:
         """Exchange the names; the seconds it took, None when an earlier attempt has done it."""

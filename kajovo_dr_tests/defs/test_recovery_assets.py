@@ -335,11 +335,10 @@ def test_a_living_database_is_replaced_kept_and_put_back(
     assert "po záloze" in titles(living.database(entry.replaced))
 
     undo = {"who": "Noční směna", "confirm": "kajovo_hotel"}
-    form = {"ops": {"undo_recovery": {"config": undo}}}
-    wrong = {"ops": {"undo_recovery": {"config": undo | {"confirm": "kajovo"}}}}
+    wrong = undo | {"confirm": "kajovo"}
     assert "was typed as confirmation" in failure_of(run("undo_recovery_job", wrong))
     assert "po záloze" not in titles(living)
-    undone = run("undo_recovery_job", form)
+    undone = run("undo_recovery_job", undo)
     assert undone.success
     assert "po záloze" in titles(living)
     logged = entry_of(hotel, undone)

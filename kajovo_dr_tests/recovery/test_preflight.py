@@ -137,7 +137,7 @@ def test_a_database_of_the_server_itself_is_not_recovered(incident: Incident, na
 
 def test_an_incident_in_the_future_is_refused() -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    with pytest.raises(SettingError, match="--before .* lies in the future"):
+    with pytest.raises(SettingError, match=r"--before .* lies in the future"):
         past_moment(tomorrow, "--before")
     assert past_moment("  ", "--before") is None
 
@@ -321,22 +321,22 @@ def test_while_another_recovery_holds_the_lock_none_begins(incident: Incident) -
     made.require()
 
 
-@pytest.mark.parametrize("server", ["here", "elsewhere", "silent"])
+@pytest.mark.parametrize("place", ["here", "elsewhere", "silent"])
 def test_a_recovery_that_has_not_ended_keeps_others_from_beginning(
-    incident: Incident, server: str
+    incident: Incident, place: str
 ) -> None:
     with databases.connect(incident.live.database("postgres")) as admin:
         here = databases.identity(admin, incident.live)
     begun = record(
         database=incident.live.dbname,
-        identity="0123456789abcdef" if server == "elsewhere" else here,
+        identity="0123456789abcdef" if place == "elsewhere" else here,
         who="Kája",
     )
     RecoveryJournal.begin(incident.settings.state, begun, incident.settings)
-    if server == "elsewhere":
+    if place == "elsewhere":
         looked(incident).require()
         return
-    if server == "silent":
+    if place == "silent":
         incident.change(restore_url="postgresql://kajovo@127.0.0.1:1/x")
     made = looked(incident)
     wrong = found(made, "other recoveries").error
