@@ -7,7 +7,6 @@ Dagster.
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kajovo_dr import files, terminal
-from kajovo_dr.cli_options import json_option, with_settings
+from kajovo_dr.cli_options import json_option, login_name, with_settings
 from kajovo_dr.errors import DrError, DrillFailed, FileRefused, ProofFailed, SettingError
 from kajovo_dr.progress import Progress
 from kajovo_dr.settings import Settings
@@ -66,7 +65,7 @@ def drill(
     elif only_history:
         _show_history(settings, as_json=as_json)
     else:
-        _drill(settings, _who(who), report, as_json=as_json)
+        _drill(settings, login_name(who), report, as_json=as_json)
 
 
 def _drill(settings: Settings, who: str, copy: str | None, *, as_json: bool) -> None:
@@ -195,15 +194,6 @@ def _mutant_json(outcome: Outcome) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(outcome), "result": outcome.result}
-
-
-def _who(given: str | None) -> str:
-    if given is not None:
-        return given
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-        return "unknown"
 
 
 def _short(text: str) -> str:

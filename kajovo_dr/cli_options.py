@@ -1,10 +1,11 @@
-"""What commands of ``kajovo-dr`` share: their settings, and the option for scripts.
+"""What commands of ``kajovo-dr`` share: their settings, the option for scripts, who runs them.
 
-Belongs here: decorators of commands. Not here: commands (``cli``, ``cli_incidents``).
+Belongs here: decorators of commands, and defaults. Not here: commands (``cli``, ``cli_incidents``).
 """
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -24,3 +25,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         command(Settings.load(), *arguments, **options)
 
     return loaded
+
+
+def login_name(given: str | None) -> str:
+    """Who runs the command, unless it was said."""
+    if given is not None:
+        return given
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
+        return "unknown"

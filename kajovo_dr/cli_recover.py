@@ -6,7 +6,6 @@ Belongs here: options, the plan as a person reads it, the confirmation. Not here
 
 from __future__ import annotations
 
-import getpass
 import sys
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import click
 
 from kajovo_dr import terminal
-from kajovo_dr.cli_options import json_option, with_settings
+from kajovo_dr.cli_options import json_option, login_name, with_settings
 from kajovo_dr.errors import NotConfirmed, SettingError
 from kajovo_dr.settings import Settings
 
@@ -114,7 +113,7 @@ def _request(settings: Settings, options: dict[str, Any]) -> Any:
     return Request(
         database=database,
         confirm=options["confirm"],
-        who=_who(options["who"]),
+        who=login_name(options["who"]),
         note=options["reason"],
         incident_at=past_moment(options["before"] or "", "--before"),
         detected_at=past_moment(options["detected"] or "", "--detected"),
@@ -122,15 +121,6 @@ def _request(settings: Settings, options: dict[str, Any]) -> Any:
         database_only=options["database_only"],
         create_roles=options["create_roles"],
     )
-
-
-def _who(given: str | None) -> str:
-    if given is not None:
-        return given
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-        return "unknown"
 
 
 def _typed(database: str) -> str:
@@ -258,7 +248,7 @@ def undo(
             )
         typed = _typed(of.database) if confirm is None else confirm
         begun_undo = begin_undo(
-            complete, of, who=_who(who), confirm=typed, note=reason, progress=progress
+            complete, of, who=login_name(who), confirm=typed, note=reason, progress=progress
         )
         _conducted(complete, begun_undo, run, progress, as_json=as_json)
 

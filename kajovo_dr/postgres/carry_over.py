@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from kajovo_dr.postgres.databases import Connection
@@ -94,17 +95,28 @@ def read(connection: Connection, name: str) -> Attributes:
     )
 
 
-def give(connection: Connection, name: str, attributes: Attributes) -> None:
+def give(connection: Connection, name: str, attributes: Attributes) -> list[str]:
     """Give a database these attributes in one transaction, whatever it had of them before.
 
     Without the comment, which marks a restored database until it takes the other's name; and
-    without the tablespace, which CREATE DATABASE chooses.
+    without the tablespace, which CREATE DATABASE chooses. Settings that the server refuses, such as
+    those that only a superuser may make, keep nothing from its place: they are returned, in words.
     """
     has = read(connection, name)
-    database = sql.Identifier(name)
+    database, refused = sql.Identifier(name), []
     with connection.transaction():
         for statement in _statements(database, has, attributes):
             connection.execute(statement)
+        for setting in attributes.settings:
+            try:
+                with connection.transaction():  # a savepoint
+                    connection.execute(_set(database, setting))
+            except psycopg.Error:
+                if connection.broken:
+                    raise
+                of = f" of role {setting.role!r}" if setting.role is not None else ""
+                refused.append(f"setting {setting.name!r}{of}")
+    return refused
 
 
 def _statements(
@@ -122,8 +134,6 @@ def _statements(
         yield sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(
             sql.Identifier(role), database
         )
-    for setting in wanted.settings:
-        yield _set(database, setting)
     if wanted.grants is not None:
         yield from _granted(database, has, wanted.owner, wanted.grants)
 

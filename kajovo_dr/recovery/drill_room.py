@@ -9,6 +9,7 @@ proof or exercise works there, and whatever bears one of our marks was left behi
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from kajovo_dr.files import private_folder
 from kajovo_dr.postgres import clusters, databases, disposable
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery.read import Read
+from kajovo_dr.recovery.restore import drop_left
 from kajovo_dr.settings import Settings
 
 #: How the names of a drill's databases and folders begin; the id follows.
@@ -93,13 +95,18 @@ def remains(settings: Settings, scratch: Server) -> tuple[str, ...]:
 
 def sweep(settings: Settings, scratch: Server) -> tuple[str, ...]:
     """Remove what a killed drill left; what that was, in words. Without its mark a database is
-    somebody else's, whatever its name.
+    somebody else's, whatever its name, unless it is empty: then it was left before it got the mark.
     """
     removed = []
     with databases.connect(scratch) as admin:
         for name in _databases(admin, marked=True):
             disposable.drop(admin, scratch, name)
             removed.append(f"database {name}")
+        for name in _databases(admin, marked=False):
+            if re.fullmatch(rf"{DATABASE}[0-9a-f]{{8}}", name) and drop_left(
+                admin, scratch.database(name), MARK
+            ):
+                removed.append(f"database {name}")
         for role in disposable.marked_roles(admin, ROLE_MARK):
             disposable.drop_role(admin, role)
             removed.append(f"role {role}")

@@ -117,7 +117,12 @@ class Steps:
         room = scratch.database(self._database)
         was_read = drill_room.fitting(scratch, was_read, room.dbname)
         done = restore_beside(
-            settings, was_read, room, mark=drill_room.MARK, progress=self.progress
+            settings,
+            was_read,
+            room,
+            mark=drill_room.MARK,
+            tablespaces=False,
+            progress=self.progress,
         )
         return {"database": room.dbname, "tables": done.tables, "rows": done.rows}
 

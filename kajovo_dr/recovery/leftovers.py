@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.store import open_store
-from kajovo_dr.errors import DrError
+from kajovo_dr.errors import DrError, ServerError, ServerLost, TargetBusy, Unreachable
 from kajovo_dr.postgres import databases, swap
 from kajovo_dr.postgres.databases import Connection
 from kajovo_dr.postgres.server import Server, restore_target
@@ -92,12 +92,28 @@ def cleanup(settings: Settings) -> tuple[list[Kept], list[Kept]]:
     One is dropped only if it is the very database that was replaced, by name and oid.
     """
     server = restore_target(settings, settings.maintenance_database)
+    dropped, stay = [], []
     with databases.connect(server) as admin:
-        all_kept = kept(settings, admin, server)
-        dropped = [each for each in all_kept if not each.why]
-        for each in dropped:
-            target = server.database(each.record.database)
-            with databases.mutex(target, settings.maintenance_database, purpose="recovery"):
-                if swap.name_of(admin, each.oid) == each.name:
-                    databases.drop(admin, each.name)
-    return dropped, [each for each in all_kept if each.why]
+        for each in kept(settings, admin, server):
+            if why := each.why or _not_dropped(settings, admin, server, each):
+                stay.append(replace(each, why=why))
+            else:
+                dropped.append(each)
+    return dropped, stay
+
+
+def _not_dropped(settings: Settings, admin: Connection, server: Server, each: Kept) -> str:
+    """Drop a replaced database; why that could not be, which keeps no other from going."""
+    target = server.database(each.record.database)
+    try:
+        with databases.mutex(target, settings.maintenance_database, purpose="recovery"):
+            if swap.name_of(admin, each.oid) != each.name:
+                return "it has been renamed this moment"
+            databases.drop(admin, each.name)
+    except (ServerLost, Unreachable):
+        raise
+    except TargetBusy:
+        return f"another recovery of {each.record.database} runs"
+    except ServerError as refused:
+        return f"it could not be dropped: {refused}"
+    return ""

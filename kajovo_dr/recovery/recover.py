@@ -84,6 +84,7 @@ class Recovery:
         self._read = was_read
         self._progress = progress
         self._locked = False
+        self._refused: list[str] = []
         self.figures: dict[str, Any] = {}
 
     @classmethod
@@ -339,6 +340,8 @@ class Recovery:
         else:
             note.detail = f"{record.database!r} replaced{took}; the former one is kept as"
             note.detail += f" {record.replaced!r}"
+        if self._refused:
+            note.detail += f"; not carried over, set by hand: {', '.join(self._refused)}"
 
     def _swapped(self) -> float | None:
         """Exchange the names; the seconds it took, None when an earlier attempt has done it."""
@@ -365,7 +368,7 @@ class Recovery:
             comment = None
             if holder is not None:
                 attributes = carry_over.read(admin, record.database)
-                carry_over.give(admin, record.room, attributes)
+                self._refused = carry_over.give(admin, record.room, attributes)
                 comment = attributes.comment
             comments = ((record.database, comment),)
         old = (swap.Renaming(holder, record.database, record.replaced),) if holder else ()

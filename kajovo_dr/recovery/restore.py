@@ -80,12 +80,14 @@ def restore_beside(
     *,
     mark: str,
     tablespace: str = "",
+    tablespaces: bool = True,
     progress: Progress = silent,
 ) -> Restored:
     """Restore a backup into a new database that will take another's place; raises as above.
 
     mark: its comment, which tells that it is ours to drop: one that an earlier attempt left is
-    replaced. tablespace: of the database whose place it takes. Dropped again when this fails.
+    replaced. tablespace: of the database whose place it takes. tablespaces: False for a server that
+    lacks those of the source. Dropped again when this fails.
     """
     backup = was_read.backup
     transport = client_tools.transport_for(settings.pg_bin)
@@ -97,7 +99,8 @@ def restore_beside(
         databases.create(admin, room.dbname, options)
         try:
             databases.comment(admin, room.dbname, mark)
-            return _filled(settings, was_read, _Room(room, made_here=True), room.dbname, progress)
+            made = _Room(room, made_here=True, tablespaces=tablespaces)
+            return _filled(settings, was_read, made, room.dbname, progress)
         except BaseException as failure:
             _drop_again(admin, room, failure)
             raise
@@ -119,6 +122,7 @@ def _filled(
             room.server,
             disposable=room.made_here,
             progress=progress,
+            tablespaces=room.tablespaces,
         )
     with watch.step("compare"):
         _compare(settings, backup, room.server, progress)
@@ -143,6 +147,7 @@ class _Room:
 
     server: Server
     made_here: bool
+    tablespaces: bool = True
 
 
 @contextmanager

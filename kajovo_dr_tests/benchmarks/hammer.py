@@ -51,7 +51,9 @@ class Answer(NamedTuple):
 
 
 class Hammer:
-    """The clients, as their parent sees them. heard: every answer, when the block has ended."""
+    """The clients, as their parent sees them. heard: every answer from when each had its first good
+    one to the end of the block.
+    """
 
     def __init__(self, clients: int, database: Server, folder: Path) -> None:
         self.heard: list[Answer] = []
@@ -71,9 +73,13 @@ class Hammer:
             log=self._log,
             tethered=True,
         )
+
+        def settled() -> bool:
+            return ready.exists() or running.poll() is not None
+
         try:
-            began = lambda: ready.exists() or running.poll() is not None  # noqa: E731
-            if not process.wait_until(began, timeout=_TIMEOUT_S) or not ready.exists():
+            process.wait_until(settled, timeout=_TIMEOUT_S)
+            if not ready.exists():
                 raise ServerError(f"the clients did not begin: {self._log.read_text()[-500:]}")
             time.sleep(calm_s)
             yield
@@ -143,13 +149,16 @@ def main() -> None:
     threads = [threading.Thread(target=each.work, args=(ended,), daemon=True) for each in busy]
     for thread in threads:
         thread.start()
-    while not ended.wait(0.02):
-        if all(each.answers and not each.answers[-1].why for each in busy):
-            _ready(answers).touch()
-            ended.wait()
+    while not all(each.answers and not each.answers[-1].why for each in busy):
+        if ended.wait(0.02):
+            return
+    began = time.time()
+    _ready(answers).touch()
+    ended.wait()
     for thread in threads:
         thread.join(_TIMEOUT_S / 2)
-    answers.write_text(json.dumps([answer for each in busy for answer in each.answers]))
+    heard = [answer for each in busy for answer in each.answers if answer.began >= began]
+    answers.write_text(json.dumps(heard))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ LATE_S = 0.05
 @dataclass(frozen=True)
 class Heard:
     """silence: the longest time between two good answers, whoever got them. worst: of one client,
-    from the beginning of a request to its good answer, repeated as often as it failed.
+    from the beginning of a request to its good answer, repeated as often as it failed. reasons: why
+    requests failed.
     """
 
     silence: float
@@ -28,6 +29,7 @@ class Heard:
     asked: int
     failed: int
     late: int
+    reasons: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def heard(answers: Sequence[Answer], since: float = 0.0, until: float = float("i
         asked=len(within),
         failed=len(within) - len(good),
         late=sum(each.ended - each.began > LATE_S for each in good),
+        reasons=frozenset(each.why for each in within if each.why),
     )
 
 

@@ -32,7 +32,7 @@ from kajovo_dr.recovery.request import Request
 from kajovo_dr.recovery.undo import begin_undo, last_swapped
 from kajovo_dr.settings import PREFIX, Settings
 from kajovo_dr_tests.benchmarks import outage_page, stage
-from kajovo_dr_tests.benchmarks.hammer import Answer, Hammer
+from kajovo_dr_tests.benchmarks.hammer import RATE, Answer, Hammer
 from kajovo_dr_tests.benchmarks.heard import Heard, heard
 from kajovo_dr_tests.benchmarks.outage_page import CLIENTS, Step, Way, Whole
 
@@ -129,9 +129,10 @@ class Outages:
             plan.require()
             entry = conduct.run(self.settings, Recovery.begin(self.settings, plan))
         self._add("recovery", clients, heard(answers))
-        phases = [Step(each, _within(each, answers)) for each in entry.phases]
-        self._add("swap", clients, next(each.found for each in phases if each.phase.name == "swap"))
-        return Whole(entry, phases)
+        swap = next(each for each in entry.phases if each.name == "swap")
+        # a client finds out with its next request that it was disconnected
+        self._add("swap", clients, _within(swap, answers, later=clients / RATE))
+        return Whole(entry, [Step(each, _within(each, answers)) for each in entry.phases])
 
     def _swap(self, clients: int, *, ordinary: bool) -> None:
         """The databases change places: an undo, or the undo of an undo."""
@@ -145,10 +146,10 @@ class Outages:
         self._add(name, clients, heard(answers))
 
 
-def _within(phase: Phase, answers: list[Answer]) -> Heard:
+def _within(phase: Phase, answers: list[Answer], *, later: float = 0.0) -> Heard:
     assert phase.began_at is not None
     assert phase.ended_at is not None
-    return heard(answers, phase.began_at.timestamp(), phase.ended_at.timestamp())
+    return heard(answers, phase.began_at.timestamp(), phase.ended_at.timestamp() + later)
 
 
 @contextmanager

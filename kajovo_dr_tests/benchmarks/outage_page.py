@@ -31,21 +31,22 @@ _WORDS = {
     "ordinary": "our swap (undos), by a role that is no superuser",
 }
 _HEAD = (
-    "| what happened to the database | clients | times | nobody got an answer, ms | worst client, ms"
-    " | failed requests | late |\n|---|---|---|---|---|---|---|"
+    "| what happened to the database | clients | times | nobody got an answer, ms |"
+    " worst client, ms | failed requests | with | late |\n|---|---|---|---|---|---|---|---|"
 )
 _PHASES_HEAD = (
     "| phase | seconds | requests | failed | late | nobody got an answer, ms | worst client, ms |"
-    "\n|---|---|---|---|---|---|---|"
+    " what came of it |\n|---|---|---|---|---|---|---|---|"
 )
 _MEANS = f"""
 Figures are medians [lowest–highest]. *Nobody got an answer*: the longest time between two good
 answers, whoever got them; {RATE} requests a second alone make it some milliseconds. *Worst client*:
 from the beginning of a request to its good answer, repeated as often as it failed: from the first
-failed to the first good one. *Late*: good answers that took more than {LATE_S * 1000:.0f} ms. One
-request in four writes, too. A client keeps its connection and opens it anew when it breaks; a
-failed request is repeated at once, then more rarely. The clients are one process on the machine of
-the server, so that they and the recovery share its processor.
+failed to the first good one. *With*: SQLSTATE of the failures (57P01: the session was ended; 3D000:
+no such database; 42P01: no such table). *Late*: good answers that took more than
+{LATE_S * 1000:.0f} ms. One request in four writes, too. A client keeps its connection and opens it
+anew when it breaks; a failed request is repeated at once, then more rarely. The clients are one
+process on the server's machine: they, the server and the recovery share its processor.
 """
 
 
@@ -123,6 +124,7 @@ def _row(name: str, clients: int, found: list[Heard]) -> str:
         _spread([each.silence * 1000 for each in found]),
         _spread([each.worst * 1000 for each in found]),
         _spread([each.failed for each in found]),
+        ", ".join(sorted(frozenset[str]().union(*(each.reasons for each in found)))) or "–",
         _spread([each.late for each in found]),
     )
     return f"| {_WORDS[name]} | {clients} | {len(found)} | {' | '.join(figures)} |"
@@ -132,7 +134,7 @@ def _phase_row(step: Step) -> str:
     found, phase = step.found, step.phase
     counts = f"{found.asked} | {found.failed} | {found.late}"
     waits = f"{found.silence * 1000:.0f} | {found.worst * 1000:.0f}"
-    return f"| {phase.name} | {phase.seconds:.2f} | {counts} | {waits} |"
+    return f"| {phase.name} | {phase.seconds:.2f} | {counts} | {waits} | {phase.detail} |"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -102,8 +102,8 @@ class Incident:
         return catalog.load(self.settings.store_dir / self.vault.backup)
 
     def change(self, **overrides: Any) -> None:
-        """Change settings."""
-        self.settings = self.settings.with_overrides(**overrides)
+        """Change settings, checked as an operator's are."""
+        self.settings = Settings.load(**self.settings.model_dump(exclude_unset=True) | overrides)
 
     def request(self, **changes: Any) -> Request:
         """A recovery of the database alone, confirmed."""
@@ -288,6 +288,5 @@ def in_service(
         setenv("KAJOVO_DR_APP_READY_ATTEMPTS", "2")
         setenv("KAJOVO_DR_APP_READY_PAUSE_S", "0")
         setenv("KAJOVO_DR_MIGRATE_DIR", str(folder))
-        own = incident.settings.model_dump(exclude_unset=True)
-        incident.settings = Settings.load(**own)
+        incident.change()
         yield service

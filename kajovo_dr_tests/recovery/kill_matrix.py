@@ -17,9 +17,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,23 +88,24 @@ class Point:
     custom: bool = False
 
 
-def _boundary(phase: str, **more: Any) -> tuple[Point, ...]:
-    """The four sides of a phase's beginning and end, as the journal has them."""
+def _boundaries(phase: str) -> tuple[Point, ...]:
+    """A phase's beginning and end, as the journal has them. Before its beginning is written it is
+    as after the end of the one before.
+    """
     return (
-        Point(f"{phase}: before it is written that it begins", "journal", f"{phase} begins", "before", **more),
-        Point(f"{phase}: when that is written", "journal", f"{phase} begins", "after", **more),
-        Point(f"{phase}: done, not yet written", "journal", f"{phase} ends", "before", **more),
-        Point(f"{phase}: when its end is written", "journal", f"{phase} ends", "after", **more),
+        Point(f"{phase}: its beginning is written", "journal", f"{phase} begins", "after"),
+        Point(f"{phase}: done, not yet written", "journal", f"{phase} ends", "before"),
+        Point(f"{phase}: its end is written", "journal", f"{phase} ends", "after"),
     )
 
 
 EXCHANGE = "LOCK TABLE pg_catalog.pg_database"
 DATABASE = (
-    Point("before the journal is begun", "journal", "the journal begins", "before"),
-    Point("when the journal is begun", "journal", "the journal begins", "after"),
-    *_boundary("safety"),
+    Point("begin: before the journal is written", "journal", "the journal begins", "before"),
+    Point("begin: the journal is written", "journal", "the journal begins", "after"),
+    *_boundaries("safety"),
     Point("safety: inside pg_dump", "tool", "pg_dump --format", "during", 0.01),
-    *_boundary("restore"),
+    *_boundaries("restore"),
     Point("restore: before CREATE DATABASE", "statement", "CREATE DATABASE", "before"),
     Point("restore: inside CREATE DATABASE", "statement", "CREATE DATABASE", "during", 0.01),
     Point("restore: created, not yet marked", "statement", "CREATE DATABASE", "after"),
@@ -114,8 +115,8 @@ DATABASE = (
     Point("restore: loaded, not compared", "tool", "psql --no-psqlrc", "after"),
     Point("restore: compared, before ANALYZE", "statement", "ANALYZE", "before"),
     Point("restore: before its oid is written", "journal", "room_oid", "before"),
-    *_boundary("revoke"),
-    *_boundary("swap"),
+    *_boundaries("revoke"),
+    *_boundaries("swap"),
     Point("swap: before the old oid is written", "journal", "live_oid", "before"),
     Point("swap: attributes carried over in part", "statement", "CONNECTION LIMIT", "after"),
     Point("swap: before the exchange is sent", "statement", EXCHANGE, "before"),
@@ -127,26 +128,26 @@ DATABASE = (
     Point("end: after the incident log", "log", "append", "after"),
 )
 UNDO = (
-    Point("undo: when its journal is begun", "journal", "the journal begins", "after", act="undo"),
+    Point("undo: its journal is written", "journal", "the journal begins", "after", act="undo"),
     Point("undo: 1 ms inside the exchange", "statement", EXCHANGE, "during", 0.001, act="undo"),
     Point("undo: the exchange is done, not written", "statement", EXCHANGE, "after", act="undo"),
     Point("undo: before the incident log", "log", "append", "before", act="undo"),
 )
-APPLICATION = tuple(
-    Point(*point, application=True)
-    for point in (
-        ("stop: inside the command", "tool", "unlink", "during", 0.25),
-        ("stop: done, not yet written", "journal", "stop ends", "before"),
-        ("migrate: inside alembic upgrade", "tool", "upgrade head", "during", 0.6),
-        ("migrate: done, not yet written", "journal", "migrate ends", "before"),
-        ("legacy: when its end is written", "journal", "legacy ends", "after"),
-        ("start: inside the command", "tool", "touch", "during", 0.25),
-        ("start: done, not yet written", "journal", "start ends", "before"),
-        ("readiness: before it is asked", "journal", "readiness begins", "after"),
-        ("smoke: before a module is read", "request", "/books", "before"),
-        ("smoke: when its end is written", "journal", "smoke ends", "after"),
-    )
+_APPLICATION: tuple[Any, ...] = (
+    ("stop: inside the command", "tool", "unlink", "during", 0.25),
+    ("stop: done, not yet written", "journal", "stop ends", "before"),
+    ("migrate: inside alembic upgrade", "tool", "upgrade head", "during", 0.6),
+    ("migrate: done, not yet written", "journal", "migrate ends", "before"),
+    ("legacy: its end is written", "journal", "legacy ends", "after"),
+    ("start: inside the command", "tool", "touch", "during", 0.25),
+    ("start: done, not yet written", "journal", "start ends", "before"),
+    ("readiness: its beginning is written", "journal", "readiness begins", "after"),
+    ("smoke: before a module is read", "request", "/books", "before"),
+    ("smoke: its end is written", "journal", "smoke ends", "after"),
 )
+APPLICATION = tuple(replace(Point(*point), application=True) for point in _APPLICATION)
+#: Half of them are the same for the server, which no command and no request needs.
+APPLICATION_OF_THE_SERVER = APPLICATION[::2]
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,12 @@ class Hammer(threading.Thread):
         self._number = 0
 
     def run(self) -> None:
+        conninfo = self._live.conninfo()
         self._good = time.monotonic()
         while not self._over.is_set():
-            with suppress(psycopg.Error), psycopg.connect(self._live.conninfo(), autocommit=True) as c:
+            with suppress(psycopg.Error), psycopg.connect(conninfo, autocommit=True) as session:
                 for _ in range(10):
-                    self._ask(c)
+                    self._ask(session)
                     if self._over.wait(0.005):
                         break
             self._over.wait(0.01)
@@ -516,9 +518,7 @@ class Case:
             strange = list(leftovers.unexplained(settings, admin))
             kept = {each.name for each in leftovers.kept(settings, admin, self._place.server)}
             query = "SELECT datname FROM pg_database WHERE datname = %s OR datname LIKE %s"
-            there = {
-                name for (name,) in admin.execute(query, [self._name, f"{self._name}\\_\\_%"])
-            }
+            there = {name for (name,) in admin.execute(query, [self._name, f"{self._name}\\_\\_%"])}
             self._require(strange == [], f"unexplained: {strange}")
             self._require(there == kept | {self._name}, f"left: {there - kept - {self._name}}")
             written: set[int] = set()
@@ -552,7 +552,7 @@ def _application(url: str, up: Path) -> dict[str, Any]:
     }
 
 
-def judged(place: Field, points: tuple[Point, ...], *, server: bool) -> list[Row]:
+def judged(place: Field, points: Sequence[Point], *, server: bool) -> list[Row]:
     return [Case(place, point, server=server).judged() for point in points]
 
 
@@ -572,12 +572,11 @@ def main() -> None:
     began = time.monotonic()
     with field_of_cases() as place:
         rows = [
-            row
-            for server in (False, True)
-            for points in (DATABASE, UNDO, APPLICATION)
-            for row in judged(place, points, server=server)
+            *judged(place, (*DATABASE, *UNDO, *APPLICATION), server=False),
+            *judged(place, (*DATABASE, *UNDO, *APPLICATION_OF_THE_SERVER), server=True),
         ]
-        version = place.server.params and _version(place.server)
+        with databases.connect(place.server) as session:
+            version = databases.facts(session).server_version
     wrong = sum(bool(row.wrong) for row in rows)
     text = f"""# The kill matrix
 
@@ -586,23 +585,18 @@ Written by `python -m kajovo_dr_tests.recovery.kill_matrix docs/kill-matrix.md` 
 {datetime.now(UTC):%Y-%m-%d} (PostgreSQL {version}, {platform.system()}, {os.cpu_count()} cores,
 {time.monotonic() - began:.0f} s).
 
-At each point the process of the recovery, or the server with it, gets SIGKILL; the server is started
-again at once. All the while a client reads and writes under the live name. "old" is the content that
-the name had before the incident's recovery, "new" that of the backup; every answer that the client
-got was wholly one of the two. Then the recovery is resumed, or given up or undone, in turns. At the
-end no recovery is open, every database on the server is the live one or one that was replaced and is
-kept for undo, every write that was acknowledged is in one of them, the application is up, and the
+At each point the process of the recovery, or the server with it, gets SIGKILL; the server is
+started again at once. All the while a client reads and writes under the live name. "old" is the
+content that the name had before, "new" that of the backup; every answer that the client got was
+wholly one of the two. Then the recovery is resumed, or given up or undone, in turns. At the end no
+recovery is open, every database on the server is the live one or one that was replaced and is kept
+for undo, every write that was acknowledged is in one of them, the application is up, and the
 incident log's chain is whole.
 
 {table(rows)}
 """
     Path(sys.argv[1]).write_text(text, encoding="utf-8")
     sys.exit(1 if wrong else 0)
-
-
-def _version(server: Server) -> str:
-    with databases.connect(server) as session:
-        return databases.facts(session).server_version
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Recoveries in processes of their own, in which this process or the server is killed at one point.
+"""Recoveries in processes of their own, in which the process or the server is killed at one point.
 
-Run as ``python -m kajovo_dr_tests.recovery.killed``: reads orders, one JSON line each, and forks for
-each, so that everything is imported once. Belongs here: the points, put around what the package
+Run as ``python -m kajovo_dr_tests.recovery.killed``: reads orders, one JSON line each, and forks
+for each, so that everything is imported once. Belongs here: the points, put around what the package
 calls, never into it. Not here: which points, and what must be true afterwards (``kill_matrix``).
 """
 
@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +86,17 @@ class Strike:
         def marked(journal: RecoveryJournal, record: RecoveryRecord) -> None:
             self._at(_what_is_new(journal, record), lambda: write(journal, record))
 
-        RecoveryJournal._write = marked  # type: ignore[method-assign]
+        _put(RecoveryJournal, "_write", marked)
 
     def _around_statements(self) -> None:
         execute = psycopg.Cursor.execute
 
-        @wraps(execute)
         def marked(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
             text = query.as_string(None) if isinstance(query, sql.Composable) else query
             text = text.decode() if isinstance(text, bytes) else str(text)
             return self._at(text, lambda: execute(cursor, query, *args, **options))
 
-        psycopg.Cursor.execute = marked  # type: ignore[method-assign]
+        _put(psycopg.Cursor, "execute", marked)
 
     def _around_tools(self) -> None:
         """Inside a tool that reads from us: when it has half of it."""
@@ -110,7 +108,7 @@ class Strike:
                 options["stdin"] = self._half(options["stdin"])
             return self._at(here, lambda: whole(argv, **options))
 
-        process.run = marked
+        _put(process, "run", marked)
 
     def _half(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         everything = b"".join(chunks)
@@ -125,7 +123,7 @@ class Strike:
         def marked(application: Application, path: str) -> Any:
             return self._at(path, lambda: get(application, path))
 
-        Application.get = marked  # type: ignore[method-assign]
+        _put(Application, "get", marked)
 
     def _around_the_log(self) -> None:
         append = IncidentLog.append
@@ -133,7 +131,11 @@ class Strike:
         def marked(log: IncidentLog, entry: Any) -> None:
             self._at("append", lambda: append(log, entry))
 
-        IncidentLog.append = marked  # type: ignore[method-assign]
+        _put(IncidentLog, "append", marked)
+
+
+def _put(owner: Any, name: str, work: Callable[..., Any]) -> None:
+    setattr(owner, name, work)
 
 
 def _what_is_new(journal: RecoveryJournal, record: RecoveryRecord) -> str:
@@ -198,7 +200,7 @@ def main() -> None:
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as said:
-            answer = {"said": said.read().decode()}
+            answer: dict[str, Any] = {"said": said.read().decode()}
         answer["code"] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

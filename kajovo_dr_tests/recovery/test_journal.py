@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from kajovo_dr.errors import LogUnwritable, MigrationFailed, SettingError
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr.recovery.journal import RecoveryJournal
-from kajovo_dr_tests.recovery.records import record, smoke_report
+from kajovo_dr.recovery.record import Phase
+from kajovo_dr_tests.recovery.records import STARTED, record, smoke_report
 
 
 @pytest.fixture
@@ -75,7 +76,10 @@ def test_a_failing_phase_is_logged_exactly_once_and_raised(
         nested()
     (logged,) = IncidentLog(tmp_path).read()
     assert (logged.id, logged.succeeded, logged.failed_phase) == ("run-1", False, "migrate")
-    assert [(p.name, p.ok, p.detail) for p in logged.phases] == [("migrate", False, "two heads")]
+    assert [(p.name, p.ok, p.detail) for p in logged.phases] == [
+        ("recovery", None, ""),  # it had not ended then
+        ("migrate", False, "two heads"),
+    ]
     assert [phase.name for phase in journal.record.phases] == ["migrate", "recovery"]
 
 
@@ -128,3 +132,39 @@ def test_a_state_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(LogUnwritable, match="cannot write"):
         RecoveryJournal.begin(tmp_path / "state", record())
+
+
+def test_a_phase_is_on_the_disk_before_it_ends(journal: RecoveryJournal, tmp_path: Path) -> None:
+    with journal.phase("restore"):
+        other = RecoveryJournal.open(tmp_path, "run-1")
+        assert other is not None
+        (begun,) = other.record.phases
+        assert (begun.name, begun.ok, begun.ended_at) == ("restore", None, None)
+        assert not other.record.done("restore")
+    (ended,) = journal.record.phases
+    assert ended.ok
+    assert ended.began_at == begun.began_at
+    assert ended.ended_at is not None
+
+
+def test_whoever_goes_on_logs_the_attempt_that_was_cut_off_and_begins_its_phase_anew(
+    journal: RecoveryJournal, tmp_path: Path
+) -> None:
+    journal.update(runs=("run-1",))
+    with journal.phase("safety"):
+        pass
+    journal.add(Phase(name="restore", began_at=STARTED))
+    journal.join("run-2")
+    (logged,) = IncidentLog(tmp_path).read()
+    assert (logged.id, logged.failed_phase) == ("run-1", "interrupted")
+    assert [phase.name for phase in journal.record.phases] == ["safety"]
+    assert journal.record.entry_id == "run-1-2"
+
+
+def test_a_reason_that_is_no_text_can_be_written_down(
+    journal: RecoveryJournal, tmp_path: Path
+) -> None:
+    with pytest.raises(MigrationFailed), journal.phase("migrate"):
+        raise MigrationFailed("cannot read \udce9.sql")
+    (logged,) = IncidentLog(tmp_path).read()
+    assert logged.phases[0].detail == "cannot read ?.sql"

@@ -9,16 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import Unreachable
 from kajovo_dr.postgres import databases
-from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import leftovers
 from kajovo_dr.recovery.journal import RecoveryJournal, records
 from kajovo_dr.recovery.leftovers import Kept, cleanup
 from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.recovery.recover import alone
+from kajovo_dr_tests.backups.stored import judge
 from kajovo_dr_tests.recovery.incidents import Incident, touched
 
 LONG_AGO = timedelta(days=30)
@@ -31,11 +30,9 @@ def turn_back(incident: Incident, by: timedelta = LONG_AGO) -> None:
         journal.update(swapped_at=datetime.now(UTC) - by)
 
 
-def back_up(incident: Incident, scratch: Server) -> None:
+def back_up(incident: Incident) -> None:
     """The new database can be brought back itself."""
-    incident.change(proof_url=scratch.url())
-    taken = take(incident.settings, incident.live, reason="denní").backup
-    prove(incident.settings, taken)
+    incident.copy_backup(datetime.now(UTC))
 
 
 def kept(incident: Incident) -> list[Kept]:
@@ -45,11 +42,11 @@ def kept(incident: Incident) -> list[Kept]:
 
 
 @pytest.fixture
-def old(incident: Incident, scratch: Server) -> IncidentEntry:
+def old(incident: Incident) -> IncidentEntry:
     """A recovery of a month ago whose database has a proven backup."""
     entry = incident.recover()
     turn_back(incident)
-    back_up(incident, scratch)
+    back_up(incident)
     return entry
 
 
@@ -68,10 +65,10 @@ def test_after_the_days_and_with_a_proven_successor_it_is_dropped(
     assert cleanup(incident.settings) == ([], [])
 
 
-def test_before_its_days_are_over_it_stays(incident: Incident, scratch: Server) -> None:
+def test_before_its_days_are_over_it_stays(incident: Incident) -> None:
     entry = incident.recover()
     turn_back(incident, timedelta(days=13, hours=23))
-    back_up(incident, scratch)
+    back_up(incident)
     dropped, (stays,) = cleanup(incident.settings)
     assert dropped == []
     assert "(KAJOVO_DR_KEEP_REPLACED_DAYS=14)" in stays.why
@@ -81,34 +78,31 @@ def test_before_its_days_are_over_it_stays(incident: Incident, scratch: Server) 
 
 
 @pytest.mark.parametrize("backup", ["none", "unproven", "older", "of another"])
-def test_without_a_proven_backup_of_its_successor_it_stays(
-    incident: Incident, scratch: Server, backup: str
-) -> None:
+def test_without_a_proven_backup_of_its_successor_it_stays(incident: Incident, backup: str) -> None:
     entry = incident.recover()
     turn_back(incident)
     incident.backup.path.unlink()  # proven and younger than that swap, as it happens
     if backup == "unproven":
         take(incident.settings, incident.live, reason="denní")
     elif backup == "older":
-        back_up(incident, scratch)
+        back_up(incident)
         turn_back(incident, timedelta(0))
         incident.change(keep_replaced_days=0)
     elif backup == "of another":
         other = incident.create(f"{incident.live.dbname}_jiná", "CREATE TABLE x ()")
-        incident.change(proof_url=scratch.url())
-        prove(incident.settings, take(incident.settings, other, reason="denní").backup)
+        judge(take(incident.settings, other, reason="denní").backup, "proven", datetime.now(UTC))
     dropped, (stays,) = cleanup(incident.settings)
     assert dropped == []
     assert stays.why == f"no backup of {incident.live.dbname} since then is proven"
     assert entry.replaced in incident.beside()
 
 
-def test_while_its_recovery_has_not_ended_it_stays(incident: Incident, scratch: Server) -> None:
+def test_while_its_recovery_has_not_ended_it_stays(incident: Incident) -> None:
     begun = incident.begin()
     for name in ("safety", "restore", "revoke", "swap"):
         begun.do(name)
     turn_back(incident)
-    back_up(incident, scratch)
+    back_up(incident)
     dropped, (stays,) = cleanup(incident.settings)
     assert (dropped, stays.why) == ([], "its recovery has not ended")
 
@@ -143,9 +137,7 @@ def test_what_is_live_again_is_never_dropped(incident: Incident, old: IncidentEn
     assert ("book", "5", "Babička") in incident.content()
 
 
-def test_on_another_server_nothing_is_dropped(
-    incident: Incident, old: IncidentEntry, scratch: Server
-) -> None:
+def test_on_another_server_nothing_is_dropped(incident: Incident, old: IncidentEntry) -> None:
     # same name, and the same oid as far as anybody knows: the journal names the server
     for each in records(incident.settings.state):
         journal = RecoveryJournal(incident.settings.state, each.id, incident.settings)
@@ -161,15 +153,14 @@ def test_looking_at_them_touches_nothing(incident: Incident, old: IncidentEntry)
 
 
 def test_one_that_is_being_undone_stays_and_the_others_go(
-    incident: Incident, old: IncidentEntry, scratch: Server
+    incident: Incident, old: IncidentEntry
 ) -> None:
     other = f"{incident.live.dbname}_vedle"
     incident.create(other, "CREATE TABLE x ()")
     aside = incident.recover(database=other, confirm=other)
-    incident.change(proof_url=scratch.url())
     taken = take(incident.settings, incident.live.database(other), reason="denní").backup
+    judge(taken, "proven", datetime.now(UTC))
     turn_back(incident)
-    prove(incident.settings, taken)
     with alone(incident.settings, incident.live):
         dropped, stay = cleanup(incident.settings)
     assert [each.name for each in dropped] == [aside.replaced]
@@ -177,6 +168,21 @@ def test_one_that_is_being_undone_stays_and_the_others_go(
         (old.replaced, f"another recovery of {incident.live.dbname} runs")
     ]
     assert old.replaced in incident.beside()
+
+
+def test_one_that_cannot_be_dropped_stays_and_says_why(
+    incident: Incident, old: IncidentEntry
+) -> None:
+    # what DROP DATABASE refuses: a template
+    admin = incident.live.database("postgres")
+    flag = "UPDATE pg_database SET datistemplate = {} WHERE datname = '" + old.replaced + "'"
+    incident.execute(flag.format("true"), on=admin)
+    dropped, (stays,) = cleanup(incident.settings)
+    assert dropped == []
+    assert stays.why.startswith("it could not be dropped: ")
+    assert "cannot drop a template database" in stays.why
+    incident.execute(flag.format("false"), on=admin)
+    assert [each.name for each in cleanup(incident.settings)[0]] == [old.replaced]
 
 
 def test_a_server_that_does_not_answer_is_an_error(incident: Incident) -> None:
