@@ -7,7 +7,6 @@ Belongs here: options, the plan as a person reads it, the confirmation. Not here
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,6 +18,11 @@ from kajovo_dr.settings import Settings
 
 _CONFIRM = click.option("--confirm", metavar="DATABASE", help="Its name again, instead of asking.")
 _WHO = click.option("--who", metavar="NAME", help="For the incident log; default: the login name.")
+#: Parameters of `recover` that say what a new recovery is to be.
+_OF_A_NEW_ONE = (
+    *("backup", "database", "before", "detected", "confirm", "who", "reason"),
+    *("database_only", "create_roles"),
+)
 _REASON = click.option("--reason", default="", metavar="TEXT", help="What happened, for the log.")
 
 
@@ -46,11 +50,7 @@ def recover(settings: Settings, **options: Any) -> None:
     """
     from kajovo_dr.sandbox.stack import protected_system
 
-    modes = [name for name in ("only_plan", "resumed", "abandoned") if options[name]]
-    if len(modes) > 1:
-        raise click.UsageError("--plan, --resume and --abandon exclude each other")
-    if options["which"] and modes not in (["resumed"], ["abandoned"]):
-        raise click.UsageError("--id goes with --resume or --abandon")
+    _require_consistent(options)
     with protected_system(settings) as complete, terminal.progress() as progress:
         if options["abandoned"]:
             _abandon(complete, options)
@@ -60,6 +60,20 @@ def recover(settings: Settings, **options: Any) -> None:
             _recover(complete, options, progress)
 
 
+def _require_consistent(options: dict[str, Any]) -> None:
+    modes = [name for name in ("only_plan", "resumed", "abandoned") if options[name]]
+    if len(modes) > 1:
+        raise click.UsageError("--plan, --resume and --abandon exclude each other")
+    going_on = modes in (["resumed"], ["abandoned"])
+    if options["which"] and not going_on:
+        raise click.UsageError("--id goes with --resume or --abandon")
+    if going_on and any(options[name] not in (None, "", False) for name in _OF_A_NEW_ONE):
+        raise click.UsageError(
+            "--resume and --abandon are about a recovery as it was begun: besides them there may be"
+            " --id and --json only"
+        )
+
+
 def _recover(settings: Settings, options: dict[str, Any], progress: Any) -> None:
     from kajovo_dr.recovery.conduct import run
     from kajovo_dr.recovery.preflight import plan
@@ -67,8 +81,8 @@ def _recover(settings: Settings, options: dict[str, Any], progress: Any) -> None
     from kajovo_dr.recovery.request import require_confirmed
 
     request = _request(settings, options)
-    looked = plan(settings, request, tell=_warn, progress=progress)
-    as_json = options["as_json"]
+    as_json, recording = options["as_json"], not options["only_plan"]
+    looked = plan(settings, request, recording=recording, tell=_warn, progress=progress)
     if options["only_plan"]:
         _show_plan(settings, looked, as_json=as_json)
         looked.require()
@@ -78,7 +92,7 @@ def _recover(settings: Settings, options: dict[str, Any], progress: Any) -> None
     looked.require()
     if request.confirm is None:
         require_confirmed(request.database, _typed(request.database))
-    recovery = Recovery.begin(settings, replace(looked, request=request), progress=progress)
+    recovery = Recovery.begin(settings, looked, progress=progress)
     _conducted(settings, recovery, run, progress, as_json=as_json)
 
 

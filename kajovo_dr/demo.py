@@ -111,7 +111,7 @@ def _judge(settings: Settings, entry: IncidentEntry) -> None:
     terminal.table(
         ["PHASE", "RESULT", "SECONDS", ""],
         [
-            [phase.name, terminal.mark(ok=phase.ok), f"{phase.seconds:.1f}", phase.detail]
+            [phase.name, terminal.mark(ok=bool(phase.ok)), f"{phase.seconds:.1f}", phase.detail]
             for phase in entry.phases
         ],
     )

@@ -44,6 +44,7 @@ class Shell:
             [sys.executable, *self.program, *words],
             env={**os.environ, **ours},
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,  # nobody is there to be asked, whoever runs the tests
             capture_output=True,
             timeout=120,
         )

@@ -74,11 +74,15 @@ def proven_before(
 def usable_before(
     store: Store, moment: datetime, database: str | None = None, identities: Set[str] = frozenset()
 ) -> list[Backup]:
-    """The backups before a moment that are not known to be damaged, oldest first."""
+    """The backups before a moment that are not known to be damaged, oldest first; not those that
+    recoveries took of what they replaced.
+    """
     return [
         backup
         for backup in catalog.backups(store, database, identities)
-        if backup.manifest.created_at < moment and backup.state != "damaged"
+        if backup.manifest.created_at < moment
+        and backup.state != "damaged"
+        and not backup.manifest.of_incident
     ]
 
 

@@ -45,7 +45,9 @@ def earlier_proven(store: Store, backup: Backup) -> list[Backup]:
     return [
         each
         for each in catalog.backups(store, backup.manifest.database, same)
-        if each.state == "proven" and each.manifest.created_at < backup.manifest.created_at
+        if each.state == "proven"
+        and not each.manifest.of_incident
+        and each.manifest.created_at < backup.manifest.created_at
     ]
 
 

@@ -23,6 +23,7 @@ FORMAT = 2
 MANIFEST_SUFFIX = ".json"
 DIGEST_SUFFIX = ".sha256"
 ROLES_SUFFIX = ".roles"
+_SAFETY = "before recovery "
 #: In an adopted backup's manifest, for what nobody wrote down.
 UNKNOWN = "unknown"
 Kind = Literal["plain", "custom"]
@@ -78,6 +79,13 @@ class Manifest(BaseModel):
         return self.server == UNKNOWN
 
     @property
+    def of_incident(self) -> bool:
+        """Whether it holds what a recovery replaced: it is used by its name alone, and counts for
+        no objective and no comparison. Proven or not, its data may be what was wrong.
+        """
+        return re.fullmatch(re.escape(_SAFETY) + "[0-9a-f]+", self.reason) is not None
+
+    @property
     def rows(self) -> int:
         """Rows of all tables."""
         return sum(table.rows for table in self.tables)
@@ -97,6 +105,11 @@ class Manifest(BaseModel):
         """UTF-8 JSON without a byte order mark, which the scripts' readers refuse."""
         document = self.model_dump(mode="json", by_alias=True)
         return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def safety_reason(recovery: str) -> str:
+    """The reason of the backup that a recovery takes before it begins."""
+    return f"{_SAFETY}{recovery}"
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -44,7 +44,7 @@ def recovery_point(
     """
     identities = identities_of(settings, store, protected)
     found = catalog.backups(store, protected.dbname, identities)
-    proven = [backup for backup in found if backup.state == "proven"]
+    proven = [each for each in found if each.state == "proven" and not each.manifest.of_incident]
     ahead = [backup for backup in proven if backup.age_s(now) < -_SKEW_S]
     problem = _from_the_future(ahead[-1], now) if ahead else ""
     past = [backup for backup in proven if backup not in ahead]

@@ -104,7 +104,9 @@ def take(
     """
     store = open_store(settings)
     transport = client_tools.transport_for(settings.pg_bin)
-    previous = catalog.backups(store, server.dbname)
+    previous = [
+        each for each in catalog.backups(store, server.dbname) if not each.manifest.of_incident
+    ]
     kind = settings.backup_format
     usual = catalog.usual(previous, kind)
     _require_space(store, usual)

@@ -136,6 +136,8 @@ def _statements(
         )
     if wanted.grants is not None:
         yield from _granted(database, has, wanted.owner, wanted.grants)
+    elif has.grants is not None:
+        yield from _granted(database, has, wanted.owner, _by_default(wanted.owner))
 
 
 def _set(database: sql.Identifier, setting: Setting) -> sql.Composed:
@@ -160,6 +162,16 @@ def _names(value: str) -> list[str]:
         names.append(plain.lower() if quoted is None else quoted.replace('""', '"'))
         at = found.end()
     return names or [""]
+
+
+def _by_default(owner: str) -> tuple[Grant, ...]:
+    """What the server grants on a database of which nothing was ever granted or revoked."""
+    everybody = (Grant(None, "CONNECT", False), Grant(None, "TEMPORARY", False))
+    return (
+        *everybody,
+        *(Grant(owner, each.privilege, False) for each in everybody),
+        Grant(owner, "CREATE", False),
+    )
 
 
 def _granted(

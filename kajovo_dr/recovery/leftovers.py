@@ -80,7 +80,9 @@ def _proven_since(settings: Settings, record: RecoveryRecord, since: datetime) -
         server = restore_target(settings, record.database)
         identities = identities_of(settings, store, server)
         return any(
-            backup.state == "proven" and backup.manifest.created_at > since
+            backup.state == "proven"
+            and not backup.manifest.of_incident
+            and backup.manifest.created_at > since
             for backup in catalog.backups(store, record.database, identities)
         )
     return False

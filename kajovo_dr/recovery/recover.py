@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.manifest import safety_reason
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
@@ -222,7 +223,7 @@ class Recovery:
         It is told from the daily ones by its reason, and is younger than the incident.
         """
         settings = self._settings.with_overrides(min_tables=0, min_dump_bytes=0)
-        reason = f"before recovery {self.record.short}"
+        reason = safety_reason(self.record.short)
         try:
             taken = take(
                 settings, self.target, reason=reason, accept_shrink=True, progress=self._progress

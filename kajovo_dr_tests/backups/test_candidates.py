@@ -126,3 +126,10 @@ def test_a_backup_says_which_server_and_database_it_is_of(backup: Backup, small:
     with databases.connect(small) as session:
         assert backup.manifest.identity == databases.identity(session, small)
         assert backup.manifest.identity != databases.identity(session, small.database("jiná"))
+
+
+def test_what_a_recovery_replaced_is_never_taken_without_its_name(store: Store) -> None:
+    daily = proven(store, 0, "ours")
+    proven(store, 1, "ours", reason="before recovery 3f2a9c1b")
+    by_hand = proven(store, 2, "ours", reason="before recovery drill of Tuesday")
+    assert names(proven_before(store, NOON + 9 * HOUR)) == names([by_hand, daily])

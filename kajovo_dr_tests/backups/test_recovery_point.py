@@ -120,3 +120,9 @@ def test_another_servers_database_of_our_name_is_not_ours(store: Store) -> None:
         judge(each, "proven", NOON)
     point = at(store, 31 * HOUR)
     assert (point.verdict, point.backup) == ("fail", ours.name)
+
+
+def test_what_a_recovery_replaced_is_no_recovery_point(store: Store) -> None:
+    judge(put(store), "proven", NOON)
+    judge(put(store, NOON + HOUR, reason="before recovery 3f2a9c1b"), "proven", NOON + HOUR)
+    assert at(store, 2 * HOUR).age_s == 2 * 3600

@@ -155,9 +155,9 @@ def test_after_its_undo_a_recovery_is_not_gone_on_with(
 
 
 def test_there_may_be_nothing_to_go_on_with(incident: Incident) -> None:
-    for act in (incident.resume, lambda: give_up(incident)):
+    for act in (Incident.resume, give_up):
         with pytest.raises(SettingError, match="there is no recovery to go on with"):
-            act()
+            act(incident)
     with pytest.raises(SettingError, match="no recovery whose id begins with 'abc'"):
         incident.resume("abc")
     assert standings(incident.settings) == []
