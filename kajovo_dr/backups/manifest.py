@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from kajovo_dr.errors import FormatUnknown, ManifestError
+from kajovo_dr.postgres.carry_over import Attributes
 from kajovo_dr.postgres.fingerprint import Fingerprint, Table
 
 #: Raised when an older reader would misunderstand a newer manifest.
@@ -59,6 +60,9 @@ class Manifest(BaseModel):
     tables: tuple[Table, ...]
     fingerprint: Fingerprint | None = Field(
         None, description="what the source held besides its tables; null in format 1"
+    )
+    attributes: Attributes | None = Field(
+        None, description="what no dump holds of the database itself: owner, privileges, settings"
     )
     roles: tuple[str, ...] = Field(description="roles that the dump file names")
     roles_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file of roles")

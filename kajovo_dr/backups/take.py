@@ -32,7 +32,7 @@ from kajovo_dr.errors import (
     SizeCollapsed,
     StoreFull,
 )
-from kajovo_dr.postgres import client_tools, databases, fingerprint, schema_objects
+from kajovo_dr.postgres import carry_over, client_tools, databases, fingerprint, schema_objects
 from kajovo_dr.postgres.fingerprint import Fingerprint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.postgres.transport import Transport
@@ -84,6 +84,7 @@ class _Snapshot:
     at: datetime
     id: str
     facts: databases.DatabaseFacts
+    attributes: carry_over.Attributes
     roles: list[str]
     session: databases.Connection
     known: Fingerprint
@@ -170,8 +171,9 @@ def _snapshot(
                 f"{server.shown} has {tables} tables, {settings.min_tables} are expected"
             )
         roles = databases.roles_needed(connection)
+        attributes = carry_over.read(connection, server.dbname).without_secrets()
         known = fingerprint.definitions(connection, settings.migrate_version_table)
-        yield _Snapshot(snapshot_at, snapshot, facts, roles, connection, known)
+        yield _Snapshot(snapshot_at, snapshot, facts, attributes, roles, connection, known)
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,7 @@ def _manifest(
         server_version=snapshot.facts.server_version,
         database_bytes=snapshot.facts.bytes_on_disk,
         locale=dict(snapshot.facts.locale),
+        attributes=snapshot.attributes,
         roles=tuple(snapshot.roles),
         lines=0,
         written_by=f"kajovo_dr {__version__}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -42,11 +42,11 @@ class Grant:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of the database's sessions. role: None is everybody's."""
+    """A setting of the database's sessions. role: None is everybody's. value: None is not told."""
 
     role: str | None
     name: str
-    value: str
+    value: str | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,13 @@ class Attributes:
     comment: str | None
     grants: tuple[Grant, ...] | None
     settings: tuple[Setting, ...]
+
+    def without_secrets(self) -> Attributes:
+        """The same without the values of an application's own settings (``app.name``), in which
+        some keep their keys.
+        """
+        told = [replace(each, value=None) if "." in each.name else each for each in self.settings]
+        return replace(self, settings=tuple(told))
 
 
 def read(connection: Connection, name: str) -> Attributes:
@@ -99,54 +106,58 @@ def give(connection: Connection, name: str, attributes: Attributes) -> list[str]
     """Give a database these attributes in one transaction, whatever it had of them before.
 
     Without the comment, which marks a restored database until it takes the other's name; and
-    without the tablespace, which CREATE DATABASE chooses. Settings that the server refuses, such as
-    those that only a superuser may make, keep nothing from its place: they are returned, in words.
+    without the tablespace, which CREATE DATABASE chooses. What the server refuses, such as what
+    only a superuser may set, or a role that it lacks, keeps nothing from its place: it is returned,
+    in words.
     """
     has = read(connection, name)
-    database, refused = sql.Identifier(name), []
+    refused = []
     with connection.transaction():
-        for statement in _statements(database, has, attributes):
-            connection.execute(statement)
-        for setting in attributes.settings:
+        for what, statement in _statements(sql.Identifier(name), has, attributes):
             try:
                 with connection.transaction():  # a savepoint
-                    connection.execute(_set(database, setting))
+                    connection.execute(statement)
             except psycopg.Error:
                 if connection.broken:
                     raise
-                of = f" of role {setting.role!r}" if setting.role is not None else ""
-                refused.append(f"setting {setting.name!r}{of}")
+                refused.append(what)
+    refused += [_named(each) for each in attributes.settings if each.value is None]
     return refused
+
+
+def _named(setting: Setting) -> str:
+    of = f" of role {setting.role!r}" if setting.role is not None else ""
+    return f"setting {setting.name!r}{of}"
 
 
 def _statements(
     database: sql.Identifier, has: Attributes, wanted: Attributes
-) -> Iterator[sql.Composed]:
+) -> Iterator[tuple[str, sql.Composed]]:
+    """What each is about, and the statement."""
     if has.owner != wanted.owner:
-        yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
-            database, sql.Identifier(wanted.owner)
-        )
-    yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
-        database, sql.Literal(wanted.connection_limit)
-    )
-    yield sql.SQL("ALTER DATABASE {} RESET ALL").format(database)
+        owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+        yield f"owner {wanted.owner!r}", owner.format(database, sql.Identifier(wanted.owner))
+    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+    yield "connection limit", limit.format(database, sql.Literal(wanted.connection_limit))
+    yield "settings", sql.SQL("ALTER DATABASE {} RESET ALL").format(database)
     for role in {each.role for each in has.settings if each.role is not None}:
-        yield sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(
-            sql.Identifier(role), database
-        )
-    if wanted.grants is not None:
-        yield from _granted(database, has, wanted.owner, wanted.grants)
-    elif has.grants is not None:
-        yield from _granted(database, has, wanted.owner, _by_default(wanted.owner))
+        reset = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
+        yield f"settings of role {role!r}", reset.format(sql.Identifier(role), database)
+    for setting in wanted.settings:
+        if setting.value is not None:
+            yield _named(setting), _set(database, setting, setting.value)
+    if wanted.grants is not None or has.grants is not None:
+        grants = _by_default(wanted.owner) if wanted.grants is None else wanted.grants
+        yield from _granted(database, has, wanted.owner, grants)
 
 
-def _set(database: sql.Identifier, setting: Setting) -> sql.Composed:
+def _set(database: sql.Identifier, setting: Setting, wanted: str) -> sql.Composed:
     whose = (
         sql.SQL("DATABASE {}").format(database)
         if setting.role is None
         else sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(setting.role), database)
     )
-    values = _names(setting.value) if setting.name in _LISTS else [setting.value]
+    values = _names(wanted) if setting.name in _LISTS else [wanted]
     value = sql.SQL(", ").join(sql.Literal(each) for each in values)
     name = sql.Identifier(*setting.name.split("."))
     return sql.SQL("ALTER {} SET {} TO {}").format(whose, name, value)
@@ -176,17 +187,21 @@ def _by_default(owner: str) -> tuple[Grant, ...]:
 
 def _granted(
     database: sql.Identifier, has: Attributes, owner: str, grants: tuple[Grant, ...]
-) -> Iterator[sql.Composed]:
+) -> Iterator[tuple[str, sql.Composed]]:
     """Take every privilege away, from the owner too, then grant those that are wanted."""
     holders = {None, has.owner, owner, *(grant.role for grant in has.grants or ())}
     for role in sorted(holders, key=str):
-        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, _grantee(role))
+        revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, _grantee(role))
+        yield f"privileges of {role or 'PUBLIC'}", revoke
     for grant in grants:
-        yield sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
-            sql.SQL(grant.privilege),
-            database,
-            _grantee(grant.role),
-            sql.SQL(" WITH GRANT OPTION" if grant.grantable else ""),
+        yield (
+            f"{grant.privilege} for {grant.role or 'PUBLIC'}",
+            sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+                sql.SQL(grant.privilege),
+                database,
+                _grantee(grant.role),
+                sql.SQL(" WITH GRANT OPTION" if grant.grantable else ""),
+            ),
         )
 
 

@@ -360,18 +360,20 @@ class Recovery:
     def _exchange(
         self, admin: databases.Connection, record: RecoveryRecord, holder: int | None
     ) -> swap.Exchange:
-        """What is renamed. A restored database is first given what no dump holds; an undo puts back
-        one that has it all.
+        """What is renamed. A restored database is first given what no dump holds: what the live one
+        has, else what the backup remembers. An undo puts back one that has it all.
         """
         assert record.room_oid is not None
         comments: tuple[tuple[str, str | None], ...] = ()
         if record.kind == "recovery":
-            comment = None
-            if holder is not None:
-                attributes = carry_over.read(admin, record.database)
+            attributes = (
+                carry_over.read(admin, record.database)
+                if holder is not None
+                else self._backup().manifest.attributes
+            )
+            if attributes is not None:
                 self._refused = carry_over.give(admin, record.room, attributes)
-                comment = attributes.comment
-            comments = ((record.database, comment),)
+            comments = ((record.database, attributes.comment if attributes else None),)
         old = (swap.Renaming(holder, record.database, record.replaced),) if holder else ()
         new = swap.Renaming(record.room_oid, record.room, record.database)
         return swap.Exchange((*old, new), comments)

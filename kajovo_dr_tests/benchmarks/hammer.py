@@ -12,7 +12,9 @@ the client's usual one: asking faster would take the processor from the restore 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -39,6 +41,13 @@ _TIMEOUT_S = 60
 _URL = "HAMMERED_URL"
 _READ = "SELECT id, title, status FROM reports WHERE id = %s"
 _WRITE = "UPDATE reports SET updated_at = now() WHERE id = %s"
+
+#: Reason -> how the server says it.
+_REASONS = {
+    "session ended": "terminating connection|server closed the connection",
+    "no such database": 'database ".*" does not exist',
+    "no such table": 'relation ".*" does not exist',
+}
 
 
 class Answer(NamedTuple):
@@ -103,7 +112,8 @@ class _Client:
             pause = 0.0
             while not self._ask() and not ended.wait(pause):
                 pause = min(usual, max(_FIRST_PAUSE_S, 2 * pause))
-            due = max(due + usual, time.monotonic())
+            missed = max(0, math.ceil((time.monotonic() - due) / usual) - 1)
+            due += (1 + missed) * usual  # or clients that waited together would ask together
 
     def _ask(self) -> bool:
         """Whether the request got a good answer."""
@@ -111,7 +121,7 @@ class _Client:
         try:
             self._request()
         except psycopg.Error as failure:
-            why = failure.sqlstate or " ".join(str(failure).split())[-80:]
+            why = _why(failure)
             self._let_go()
         self.answers.append(Answer(self._number, began + _EPOCH, time.monotonic() + _EPOCH, why))
         return not why
@@ -131,6 +141,12 @@ class _Client:
             with suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _why(failure: psycopg.Error) -> str:
+    """In a few words; what a server says while one connects has no SQLSTATE."""
+    said = " ".join(str(failure).split())
+    return next((word for word, sign in _REASONS.items() if re.search(sign, said)), said[-80:])
 
 
 #: What a monotonic reading lacks to the epoch: another process has other clocks, but the same time.

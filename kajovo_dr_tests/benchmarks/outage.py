@@ -185,12 +185,8 @@ def _measured(gigabytes: float, repeat: int, calm_s: float, note: str, tell: sta
     began = outage_page.load()
     with _prepared(gigabytes, repeat, calm_s, tell) as outages:
         whole = outages.run()
-        with databases.connect(outages.live) as session:
-            size = databases.size(session, outages.live.dbname)
-            version = session.info.parameter_status("server_version") or ""
-    facts = outage_page.facts(
-        size, version, f"{began} at the beginning, {outage_page.load()} at the end"
-    )
+        loads = f"{began} at the beginning, {outage_page.load()} at the end"
+        facts = outage_page.facts(outages.live, loads)
     if note:
         facts["beside it"] = note
     again = f"--gigabytes {gigabytes:g} --repeat {repeat}"

@@ -23,9 +23,9 @@ from kajovo_dr_tests.conftest import new_folder
 ANSWERS = [
     Answer(0, 1.0, 1.01, ""),
     Answer(1, 1.5, 1.51, ""),
-    Answer(0, 2.0, 2.01, "57P01"),
+    Answer(0, 2.0, 2.01, "session ended"),
     Answer(1, 2.5, 2.75, ""),
-    Answer(0, 2.01, 2.02, "3D000"),
+    Answer(0, 2.01, 2.02, "no such database"),
     Answer(0, 2.03, 3.0, ""),
     Answer(0, 4.0, 4.01, ""),
 ]
@@ -45,7 +45,7 @@ def test_a_client_waits_from_its_first_failed_request_to_its_first_good_one() ->
 def test_failed_and_late_requests_are_counted_where_they_happened() -> None:
     found = heard(ANSWERS)
     assert (found.asked, found.failed, found.late) == (7, 2, 2)
-    assert found.reasons == {"57P01", "3D000"}
+    assert found.reasons == {"session ended", "no such database"}
     assert heard(ANSWERS, 0.0, 1.7).failed == 0
     assert heard(ANSWERS, 2.6, 2.7).asked == 2
     assert heard([]) == Heard(0.0, 0.0, 0, 0, 0, frozenset())
@@ -78,9 +78,9 @@ def test_it_measures_every_way_and_leaves_nothing_behind(room: Path) -> None:
     phases = re.findall(r"^\| (\w+) \| \d+\.\d\d \| [1-9]\d* \|", page, re.M)
     assert phases == ["preflight", "safety", "restore", "revoke", "swap"]
     runbook = next(line for line in page.splitlines() if line.startswith("| the runbook"))
-    assert "42P01" in runbook
+    assert "no such table" in runbook
     swaps = [line for line in page.splitlines() if line.startswith("| our swap")]
-    assert all("57P01" in line and "42P01" not in line for line in swaps)
+    assert all("session ended" in line and "no such table" not in line for line in swaps)
     assert list(room.iterdir()) == [output.parent]
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from kajovo_dr.errors import ServerError
 from kajovo_dr.postgres import carry_over, databases
-from kajovo_dr.postgres.carry_over import Attributes, Grant
+from kajovo_dr.postgres.carry_over import Attributes, Grant, Setting
 from kajovo_dr.postgres.server import Server
 
 HOSTILE = 'Řehoř "šéf"; DROP TABLE x --'
@@ -188,16 +187,45 @@ def test_giving_twice_is_giving_once(admin: databases.Connection) -> None:
     assert carried(admin) == carried(admin)
 
 
-def test_all_or_nothing_is_given(admin: databases.Connection, server: Server) -> None:
+def test_what_the_server_refuses_is_named_and_the_rest_is_given(
+    admin: databases.Connection, server: Server
+) -> None:
     do(
         admin,
         "ALTER DATABASE {} SET log_min_messages TO error",  # for superusers alone
+        "ALTER DATABASE {} SET work_mem TO '5MB'",
+        "ALTER ROLE úklid IN DATABASE {} SET work_mem TO '7MB'",
         "ALTER DATABASE {} CONNECTION LIMIT 5",
         "ALTER DATABASE {} OWNER TO recepce",
     )
     admin.execute('ALTER DATABASE "hotel; nový" OWNER TO recepce')
+    role = Server({**server.params, "user": "recepce", "password": "heslo"})
+    with databases.connect(role) as session:
+        refused = carry_over.give(session, NEW, carry_over.read(session, OLD))
+    assert set(refused) == {"setting 'log_min_messages'", "setting 'work_mem' of role 'úklid'"}
+    has = carry_over.read(admin, NEW)
+    assert (has.settings, has.connection_limit) == ((Setting(None, "work_mem", "5MB"),), 5)
+
+
+def test_whoever_may_nothing_is_told_so_and_changes_nothing(
+    admin: databases.Connection, server: Server
+) -> None:
+    do(admin, "ALTER DATABASE {} CONNECTION LIMIT 5", "ALTER DATABASE {} OWNER TO recepce")
     before = carry_over.read(admin, NEW)
     role = Server({**server.params, "user": "recepce", "password": "heslo"})
-    with pytest.raises(ServerError, match="log_min_messages"), databases.connect(role) as session:
-        carry_over.give(session, NEW, carry_over.read(session, OLD))
+    with databases.connect(role) as session:
+        refused = carry_over.give(session, NEW, carry_over.read(session, OLD))
+    assert {"owner 'recepce'", "connection limit"} <= set(refused)
     assert carry_over.read(admin, NEW) == before
+
+
+def test_values_of_an_applications_own_settings_are_not_told(admin: databases.Connection) -> None:
+    do(
+        admin,
+        "ALTER DATABASE {} SET app.jwt_secret TO 'klíč'",
+        "ALTER DATABASE {} SET work_mem TO 99",
+    )
+    told = carry_over.read(admin, OLD).without_secrets()
+    assert "klíč" not in repr(told)
+    assert carry_over.give(admin, NEW, told) == ["setting 'app.jwt_secret'"]
+    assert carry_over.read(admin, NEW).settings == (Setting(None, "work_mem", "99"),)

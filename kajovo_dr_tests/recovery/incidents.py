@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.manifest import MANIFEST_SUFFIX
+from kajovo_dr.backups.manifest import MANIFEST_SUFFIX, stamp
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.postgres import databases, swap
 from kajovo_dr.postgres.server import Server
@@ -186,7 +186,9 @@ class Incident:
     def copy_backup(self, at: datetime, *, damaged: bool = False) -> Backup:
         """Another proven backup of the same dump, of another moment; damaged: of other bytes."""
         old = self.backup
-        path = old.path.with_name(f"{old.path.stem[:-6]}{at:%H%M%S}{old.path.suffix}")
+        named = at
+        while (path := old.path.with_name(f"kajovo-postgres-{stamp(named)}.sql")).exists():
+            named += timedelta(seconds=1)
         for each in old.path.parent.glob(f"{old.name}*"):
             shutil.copy(each, path.with_name(each.name.replace(old.name, path.name)))
         changed = old.manifest.model_copy(update={"backup_file": path.name, "created_at": at})
@@ -208,6 +210,11 @@ def migrated(begun: Recovery) -> Recovery:
     """As if an earlier process had migrated: Alembic takes seconds, and is tested elsewhere."""
     begun.journal.add(Phase(name="migrate", ok=True, detail="předem"))
     return begun
+
+
+def just_after(incident: Incident) -> datetime:
+    """A moment that is later than the backup's and has passed for certain."""
+    return incident.backup.manifest.created_at + timedelta(milliseconds=1)
 
 
 def flip(path: Path) -> None:

@@ -29,11 +29,10 @@ def place() -> Iterator[Field]:
     ("server", "points"),
     [
         (False, kill_matrix.DATABASE),
-        (True, kill_matrix.DATABASE),
         (False, (*kill_matrix.UNDO, *kill_matrix.APPLICATION)),
-        (True, (*kill_matrix.UNDO, *kill_matrix.APPLICATION_OF_THE_SERVER)),
+        (True, kill_matrix.OF_THE_SERVER),
     ],
-    ids=["process", "server", "process-application", "server-application"],
+    ids=["process", "process-application", "server"],
 )
 def test_a_kill_leaves_the_whole_old_or_the_whole_new_and_a_way_on(
     place: Field, server: bool, points: tuple[Point, ...]

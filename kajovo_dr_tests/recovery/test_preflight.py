@@ -42,7 +42,7 @@ from kajovo_dr.recovery.preflight import Finding, Plan
 from kajovo_dr.recovery.recover import alone
 from kajovo_dr.recovery.request import past_moment
 from kajovo_dr_tests.conftest import new_folder
-from kajovo_dr_tests.recovery.incidents import Incident, Service, flip, touched
+from kajovo_dr_tests.recovery.incidents import Incident, Service, flip, just_after, touched
 from kajovo_dr_tests.recovery.records import record
 
 
@@ -169,7 +169,7 @@ def test_a_backup_that_is_damaged_is_refused_by_name_and_a_plan_records_nothing(
 
 
 def test_a_damaged_newest_backup_is_passed_over_and_told(incident: Incident) -> None:
-    newest = incident.copy_backup(datetime.now(UTC) - timedelta(seconds=2), damaged=True)
+    newest = incident.copy_backup(just_after(incident), damaged=True)
     told: list[str] = []
     before = touched(incident)
     made = preflight.plan(incident.settings, incident.request(), recording=False, tell=told.append)

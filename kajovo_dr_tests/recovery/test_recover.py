@@ -37,6 +37,7 @@ from kajovo_dr_tests.recovery.incidents import (
     Incident,
     Service,
     flip,
+    just_after,
     migrated,
 )
 
@@ -201,7 +202,7 @@ def test_the_newest_before_the_incident_is_used_without_a_name(incident: Inciden
 
 
 def test_a_damaged_newest_one_is_passed_over_recorded_and_told(incident: Incident) -> None:
-    newest = incident.copy_backup(datetime.now(UTC) - timedelta(seconds=2), damaged=True)
+    newest = incident.copy_backup(just_after(incident), damaged=True)
     told: list[str] = []
     made = plan(incident.settings, incident.request(), tell=told.append)
     entry = conduct.run(incident.settings, Recovery.begin(incident.settings, made))
