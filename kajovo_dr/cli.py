@@ -62,8 +62,11 @@ def main() -> None:
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as interrupted:
         terminal.tell("interrupted; nothing half-done was published")
+        # click's own exception stands before the interruption that knows what was left
+        for note in getattr(interrupted.__cause__ or interrupted, "__notes__", ()):
+            terminal.tell(note)
         sys.exit(_INTERRUPTED)
     except Exception as failure:  # noqa: BLE001 - an operator gets a sentence, not a traceback
         if "--debug" in sys.argv:

@@ -35,6 +35,7 @@ from kajovo_dr.postgres import client_tools, databases, disposable, embedded
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery import leftovers
+from kajovo_dr.recovery.journal import records
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.recovery.resume import standings
 from kajovo_dr.settings import PREFIX, Settings
@@ -102,9 +103,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _store(settings)
     yield _asked("server of proofs", lambda: _proofs(settings))
     yield from _role_of_proofs(settings)
-    for standing in standings(settings):
-        yield Finding("recovery", "warn", standing.said, standing.hint)
-    yield from _beside(settings)
+    yield from _recoveries(settings)
     if settings.database_url is None:
         said = "not configured: kajovo-dr up and demo run on the embedded sandbox hotel"
         hint = f"set {PREFIX}DATABASE_URL to protect a real database."
@@ -114,6 +113,23 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _asked("server of restores", lambda: _restores(settings))
     yield _asked("Dagster storage", lambda: _storage(settings))
     yield from _application(settings)
+
+
+def _recoveries(settings: Settings) -> list[Finding]:
+    """What recoveries left: those that have not ended, and databases beside the live one."""
+    from kajovo_dr.sandbox.stack import protected_database
+
+    ours = settings.database_url is None and settings.restore_url is None
+    try:
+        with contextlib.ExitStack() as running:
+            if ours and records(settings.state):  # else there is no need to start its server
+                settings = running.enter_context(protected_database(settings))
+            unended = [
+                Finding("recovery", "warn", each.said, each.hint) for each in standings(settings)
+            ]
+            return [*unended, *_beside(settings)]
+    except DrError as error:
+        return [Finding("recovery", "fail", str(error), error.hint)]
 
 
 def _beside(settings: Settings) -> Iterator[Finding]:

@@ -22,7 +22,9 @@ from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.progress import silent
 from kajovo_dr.recovery.application import Application
 from kajovo_dr.recovery.incident_log import IncidentLog
+from kajovo_dr.recovery.preflight import plan
 from kajovo_dr.recovery.readiness import is_ready
+from kajovo_dr.recovery.request import Request
 from kajovo_dr.sandbox import stack
 from kajovo_dr.sandbox.schema import HEAD_REVISION, OLD_REVISION
 from kajovo_dr.settings import Settings
@@ -102,6 +104,12 @@ def test_the_hotel_is_recovered_undone_and_told_of(hotel: Settings) -> None:
     assert (undone["kind"], undone["succeeded"]) == ("undo", True)
     with stack.protected_database(hotel) as complete:
         assert scalar(source(complete), "SELECT count(*) FROM reports") == 0
+        asked = Request(database=live.dbname, confirm=None, who="Kája", database_only=True)
+        begun = Recovery.begin(complete, plan(complete, asked))
+    # the doctor starts the sandbox's server to say how an interrupted one stands
+    doctor = shell("doctor").out
+    assert f"recovery {begun.record.short} of {live.dbname} by Kája stopped" in doctor
+    assert f"{live.dbname!r} is as it was before" in doctor
 
     listed = shell("incidents", "--json").ok().json()
     entries = listed if isinstance(listed, list) else listed["incidents"]
@@ -236,6 +244,17 @@ def test_an_interrupted_one_is_explained_gone_on_with_and_another_given_up(
     assert given_up.out == f"ok recovery {begun.record.short} was given up\n"
     assert begun.record.room not in place.beside()
     shell("recover", "--database-only", "--confirm", name).ok()
+
+
+def test_a_log_that_cannot_be_read_is_a_finding_of_the_doctors(
+    shell: Shell, place: Incident
+) -> None:
+    (place.settings.state / "incidents.jsonl").mkdir()
+    doctor = shell("doctor", "--json")
+    (found,) = (each for each in doctor.json() if each["name"] == "recovery")
+    assert (doctor.code, found["verdict"]) == (80, "fail")
+    assert "incidents.jsonl" in found["said"]
+    assert shell("recover", "--plan").code == 65
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")

@@ -51,12 +51,20 @@ def do(
             said = f"And that failed, too: {also}. {also.hint}"
         failure.hint = f"{failure.hint} {said}".strip()
         raise
+    except BaseException as interrupted:  # Ctrl-C, a run that is terminated in the UI
+        if not recovery.record.done("swap"):
+            try:
+                interrupted.add_note(_before_the_swap(settings, recovery, progress))
+            except DrError as also:
+                interrupted.add_note(f"{also}. {also.hint}")
+        raise
 
 
 def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress) -> str:
     """The live database is as it was, so the application may as well go on with it."""
     record, said = recovery.record, []
-    stopped = record.done("stop") and not _skipped(recovery, "stop")
+    # one that failed or was interrupted may have stopped it
+    stopped = any(phase.name == "stop" and not phase.skipped for phase in record.phases)
     with databases.connect(recovery.target.database(settings.maintenance_database)) as admin:
         holder = swap.oid_of(admin, record.database)
     there = holder is not None
@@ -109,7 +117,3 @@ def _half_undone(undo: Recovery, failure: DrError) -> str:
     else:
         said = f"{record.database!r} is still the restored database: undoing it failed, too:"
     return f"{said} {failure}. When it is mended: kajovo-dr recover --resume."
-
-
-def _skipped(recovery: Recovery, name: str) -> bool:
-    return any(phase.name == name and phase.skipped for phase in recovery.record.phases)

@@ -152,18 +152,21 @@ def _confirmed(request: Request) -> str:
     return f"{request.database} is to be replaced, asked for by {request.who}"
 
 
-def require_finished(settings: Settings, target: Server, identity: str) -> None:
+def require_finished(settings: Settings, target: Server, identity: str, *, but: str = "") -> None:
     """Raise `RecoveryUnfinished` when another recovery of the database has begun and not ended.
 
     identity: of the target on its server; empty when it does not answer: nobody knows then whether
-    it is the same one.
+    it is the same one. but: the id of one that does not matter.
     """
     for record in unfinished(settings.state):
-        if record.database == target.dbname and identity in ("", record.identity):
+        same = record.database == target.dbname and identity in ("", record.identity)
+        if same and record.id != but:
             began = f"{record.started_at:%Y-%m-%d %H:%M} UTC"
             raise RecoveryUnfinished(
                 f"{record.kind} {record.short} of {record.database} by {record.who} began at"
-                f" {began} and has not ended"
+                f" {began} and has not ended",
+                hint=f"go on with it: kajovo-dr recover --resume --id {record.short}; or give it"
+                f" up: kajovo-dr recover --abandon --id {record.short}.",
             )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -310,14 +310,17 @@ class Recovery:
         self.figures |= ended
         said = [f"{name} {rows}" for name, rows in ended.items()]
         note.detail = f"ended: {', '.join(said)}" if said else "nothing to end"
-        with suppress(DrError):  # the live database may be lost: then nobody can say whose it was
+        try:
             found = accounts_taken_back(settings, self.target, self.room)
-            self.journal.update(accounts_reverted=len(found))
-            if found:
-                path = private_folder(settings.state / "recoveries") / f"{record.id}.accounts"
-                lines = [f"{account.what}\t{account.who}\n" for account in found]
-                replace_atomically(path, "".join(lines).encode())
-                note.detail += f"; {len(found)} accounts go back in time, listed in {path.name}"
+        except DrError as failure:  # the live database may be lost: nobody can say whose it was
+            note.detail += f"; which accounts go back in time is not known: {failure}"
+            return
+        self.journal.update(accounts_reverted=len(found))
+        if found:
+            path = private_folder(settings.state / "recoveries") / f"{record.id}.accounts"
+            lines = [f"{account.what}\t{account.who}\n" for account in found]
+            replace_atomically(path, "".join(lines).encode())
+            note.detail += f"; {len(found)} accounts go back in time, listed in {path.name}"
 
     def _swap(self, note: PhaseNote) -> None:
         try:
@@ -348,7 +351,7 @@ class Recovery:
         """Exchange the names; the seconds it took, None when an earlier attempt has done it."""
         record = self.record
         assert record.room_oid is not None
-        with self._admin() as admin:
+        with exchanging(self._settings, self.target) as admin:
             holder = swap.oid_of(admin, record.database)
             if holder == record.room_oid:
                 return None
@@ -385,7 +388,7 @@ class Recovery:
         deadline = time.monotonic() + _LOST_S
         while True:
             try:
-                with self._admin() as admin:
+                with exchanging(self._settings, self.target) as admin:
                     return swap.oid_of(admin, self.record.database) == self.record.room_oid
             except DrError:
                 if time.monotonic() > deadline:
@@ -430,6 +433,16 @@ def mark(record: RecoveryRecord) -> str:
 def alone(settings: Settings, target: Server) -> Iterator[databases.Connection]:
     """Hold the lock of a target's recovery; raises `TargetBusy` while another one runs."""
     with databases.mutex(target, settings.maintenance_database, purpose=LOCK) as admin:
+        yield admin
+
+
+@contextmanager
+def exchanging(settings: Settings, target: Server) -> Iterator[databases.Connection]:
+    """The session in which names are exchanged. Its lock says that no other exchange is under way:
+    the server may still be at one whose process is dead, or whose connection broke.
+    """
+    purpose = "exchange of names"
+    with databases.mutex(target, settings.maintenance_database, purpose=purpose) as admin:
         yield admin
 
 

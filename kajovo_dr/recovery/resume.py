@@ -18,7 +18,7 @@ from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
 from kajovo_dr.recovery.journal import RecoveryJournal, records, unfinished
 from kajovo_dr.recovery.record import IncidentEntry, Phase, RecoveryRecord
-from kajovo_dr.recovery.recover import Recovery, alone, mark
+from kajovo_dr.recovery.recover import Recovery, alone, exchanging, mark
 from kajovo_dr.recovery.restore import drop_left
 from kajovo_dr.settings import Settings
 
@@ -35,14 +35,13 @@ class Standing:
 def find(settings: Settings, which: str = "") -> RecoveryRecord:
     """The newest recovery that has not ended well, or the one whose id begins so.
 
-    One whose place a later one has taken must be named. Raises `SettingError` when there is none to
-    go on with.
+    One that failed, and whose place a later one has taken, must be named. Raises `SettingError`
+    when there is none to go on with.
     """
-    open_ones = [
-        each.record
-        for each in _open(settings)
-        if each.record.id.startswith(which) and (which or not each.superseded)
-    ]
+    found = [each for each in _open(settings) if each.record.id.startswith(which)]
+    # what failed and was overtaken is history; what was cut off still blocks new recoveries
+    current = [each.record for each in found if which or not each.superseded]
+    open_ones = current or [each.record for each in found if each.cut_off]
     if not open_ones:
         of = f" whose id begins with {which!r}" if which else ""
         raise SettingError(
@@ -92,8 +91,9 @@ def resume(settings: Settings, record: RecoveryRecord, *, progress: Progress = s
     Raises `SettingError` when the database that it restored has been replaced since.
     """
     journal = RecoveryJournal(settings.state, record.id, settings)
-    with alone(settings, restore_target(settings, record.database)):
-        if record.done("swap") and _holder(settings, record) != record.room_oid:
+    target = restore_target(settings, record.database)
+    with alone(settings, target), exchanging(settings, target) as admin:
+        if record.done("swap") and swap.oid_of(admin, record.database) != record.room_oid:
             raise SettingError(
                 f"{record.kind} {record.short} has ended: {record.database!r} is no longer the"
                 " database that it put in place",
@@ -110,8 +110,8 @@ def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
     start raises, when everything else is done.
     """
     target = restore_target(settings, record.database)
-    with alone(settings, target):
-        holder = _holder(settings, record)
+    with alone(settings, target), exchanging(settings, target) as admin:
+        holder = swap.oid_of(admin, record.database)
         if holder is not None and holder == record.room_oid:
             raise SettingError(
                 f"{record.kind} {record.short} has replaced {record.database!r} already",
@@ -119,8 +119,7 @@ def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
                 " back: kajovo-dr undo.",
             )
         if record.kind == "recovery" and record.room:
-            with databases.connect(target.database(settings.maintenance_database)) as admin:
-                drop_left(admin, target.database(record.room), mark(record))
+            drop_left(admin, target.database(record.room), mark(record))
         try:
             if holder is not None and _stopped(record):
                 control.start(settings)
@@ -167,12 +166,10 @@ def standings(settings: Settings) -> list[Standing]:
 
 def _left(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether its database is there, under the name that it had while it was made ready."""
-    target = restore_target(settings, record.database)
-    with (
-        suppress(DrError),
-        databases.connect(target.database(settings.maintenance_database)) as admin,
-    ):
-        return databases.exists(admin, record.room)
+    with suppress(DrError):
+        maintenance = restore_target(settings, settings.maintenance_database)
+        with databases.connect(maintenance) as admin:
+            return databases.exists(admin, record.room)
     return False
 
 

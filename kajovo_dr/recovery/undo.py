@@ -14,6 +14,7 @@ from kajovo_dr.postgres import databases, swap
 from kajovo_dr.postgres.server import restore_target
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.journal import RecoveryJournal, records
+from kajovo_dr.recovery.preflight import require_finished
 from kajovo_dr.recovery.record import RecoveryRecord
 from kajovo_dr.recovery.recover import Recovery, alone
 from kajovo_dr.recovery.request import UNDONE, beside, require_confirmed
@@ -101,6 +102,7 @@ def begin_undo(
     target = restore_target(settings, of.database)
     with within.alone() if within else alone(settings, target):
         require_possible(settings, of)
+        require_finished(settings, target, of.identity, but=of.id)
         undo_id = undo_id or str(uuid.uuid4())
         record = RecoveryRecord(
             kind="undo",

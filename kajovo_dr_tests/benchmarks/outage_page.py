@@ -154,13 +154,15 @@ def _spread(values: Sequence[float]) -> str:
 
 def _verdict(ways: Sequence[Way]) -> str:
     few = CLIENTS[0]
-    ours = median(each.silence for each in _found(ways, "swap", few))
+    silences = [each.silence for each in _found(ways, "swap", few)]
+    ours = median(silences)
     theirs = median(each.silence for each in _found(ways, "runbook", few))
     said = "met" if ours < TARGET_S else f"**missed** by {(ours / TARGET_S - 1) * 100:.0f} %"
     return (
-        f"Target: with {few} busy clients nobody answered for less than {TARGET_S * 1000:.0f} ms:"
-        f" {said}, {ours * 1000:.0f} ms.\nThe runbook's restore was felt {theirs / ours:.0f} times"
-        f" as long, {theirs:.1f} s, and that grows with\nthe database; the swap does not.\n"
+        f"Target: less than {TARGET_S * 1000:.0f} ms without an answer for {few} busy clients:"
+        f" {said}, {ours * 1000:.0f} ms, at most {max(silences) * 1000:.0f}.\n"
+        f"The runbook's restore was felt {theirs / ours:.0f} times as long, {theirs:.1f} s. That"
+        " grows with the database; the\nswap does not.\n"
     )
 
 

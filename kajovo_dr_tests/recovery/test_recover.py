@@ -242,6 +242,19 @@ def test_without_a_change_of_accounts_there_is_no_such_file(incident: Incident) 
     assert not list((incident.settings.state / "recoveries").glob("*.accounts"))
 
 
+@pytest.mark.parametrize("why", ["lost", "query"])
+def test_accounts_that_cannot_be_compared_are_told(incident: Incident, why: str) -> None:
+    if why == "lost":
+        incident.drop()
+    else:
+        incident.change(password_hashes_sql="SELECT email FROM library.readers")
+    entry = incident.recover()
+    (revoke,) = (phase for phase in entry.phases if phase.name == "revoke")
+    assert revoke.detail.startswith("ended: visits 2; which accounts go back in time is not known")
+    assert ("does not exist" if why == "lost" else "1 columns") in revoke.detail
+    assert (entry.accounts_reverted, entry.succeeded) == (None, True)
+
+
 # --- roles
 
 
