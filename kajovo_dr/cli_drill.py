@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from kajovo_dr.recovery.drill_record import DrillPhase
     from kajovo_dr.recovery.drill_words import Words
 
+_COLOURS = {
+    **{"passed": "green", "failed": "red"},
+    **{"pass": "green", "warn": "yellow", "fail": "red"},
+}
 #: Letters of a cell that tells something; --json has all of them.
 _SHOWN = 90
 
@@ -108,6 +112,7 @@ def _complete(settings: Settings) -> Iterator[Settings]:
     sandbox = stack.uses_sandbox(settings)
     with stack.protected_database(settings) as complete:
         if sandbox:
+            complete = stack.with_legacy(complete)
             media_root = stack.folder(complete) / "media"
             complete = with_second_instance(complete, media_root=media_root)
         yield complete
@@ -116,7 +121,7 @@ def _complete(settings: Settings) -> Iterator[Settings]:
 def _show(settings: Settings, done: DrillReport) -> None:
     from kajovo_dr.recovery.drill_advice import advice
     from kajovo_dr.recovery.drill_report import foreseen
-    from kajovo_dr.recovery.drill_tables import verdicts
+    from kajovo_dr.recovery.drill_tables import made_of, verdicts
     from kajovo_dr.recovery.drill_words import Words
 
     record, words = done.record, Words(settings.language, settings.timezone)
@@ -124,9 +129,10 @@ def _show(settings: Settings, done: DrillReport) -> None:
         [words(key).upper() for key in ("phase", "duration", "result", "detail")],
         [_phase_cells(phase, words) for phase in record.phases],
     )
+    if sum_of := made_of(record, words):
+        terminal.say(f"   {sum_of}")
     for name, value, verdict, more in verdicts(record, words):
-        mark = terminal.mark(ok=verdict == "pass", warning=verdict in ("warn", "none"))
-        terminal.say(f"{mark} {name}: {value} ({more})")
+        terminal.say(f"   {name}: {value}, {_judged(verdict, words)} ({more})")
     for left in record.removed:
         terminal.say(f"   {words('removed')}: {left}")
     seen = foreseen(settings, record, done.history)
@@ -138,10 +144,14 @@ def _show(settings: Settings, done: DrillReport) -> None:
 
 
 def _phase_cells(phase: DrillPhase, words: Words) -> list[str]:
-    mark = terminal.mark(ok=phase.verdict == "passed", warning=phase.verdict != "failed")
-    shown = mark if phase.verdict in ("passed", "failed") else words(phase.verdict)
     taken = words.duration(phase.seconds) if phase.began_at else ""
-    return [words.phase(phase.name), taken, shown, _short(words.did(phase))]
+    judged = _judged(phase.verdict, words)
+    return [words.phase(phase.name), taken, judged, _short(words.did(phase))]
+
+
+def _judged(verdict: str, words: Words) -> str:
+    """The verdict in the report's language, in its colour."""
+    return click.style(words(verdict), fg=_COLOURS.get(verdict))
 
 
 def _show_history(settings: Settings, *, as_json: bool) -> None:

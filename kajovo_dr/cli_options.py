@@ -6,6 +6,7 @@ Belongs here: decorators of commands, and defaults. Not here: commands (``cli``,
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -31,6 +32,8 @@ def login_name(given: str | None) -> str:
     """Who runs the command, unless it was said."""
     if given is not None:
         return given
+    if behind := os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER"):
+        return behind  # root is nobody
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name, as in some containers

@@ -7,20 +7,23 @@ Belongs here: options, the plan as a person reads it, the confirmation. Not here
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from kajovo_dr import terminal
 from kajovo_dr.cli_options import json_option, login_name, with_settings
-from kajovo_dr.errors import NotConfirmed, SettingError
+from kajovo_dr.errors import DrError, NotConfirmed, SettingError
 from kajovo_dr.settings import Settings
 
+#: A recovery that began longer ago is gone on with only when it is confirmed again.
+_YOUNG = timedelta(hours=1)
 _CONFIRM = click.option("--confirm", metavar="DATABASE", help="Its name again, instead of asking.")
 _WHO = click.option("--who", metavar="NAME", help="For the incident log; default: the login name.")
 #: Parameters of `recover` that say what a new recovery is to be.
 _OF_A_NEW_ONE = (
-    *("backup", "database", "before", "detected", "confirm", "who", "reason"),
+    *("backup", "database", "before", "detected", "who", "reason"),
     *("database_only", "create_roles"),
 )
 _REASON = click.option("--reason", default="", metavar="TEXT", help="What happened, for the log.")
@@ -29,8 +32,10 @@ _REASON = click.option("--reason", default="", metavar="TEXT", help="What happen
 @click.command()
 @click.argument("backup", required=False, metavar="[BACKUP]")
 @click.option("--database", metavar="NAME", help="Name to recover under [default: production's].")
-@click.option("--before", metavar="TIME", help="When the incident happened (ISO 8601); now.")
-@click.option("--detected", metavar="TIME", help="When somebody noticed it.")
+@click.option(
+    "--before", metavar="TIME", help="When it happened, like '2026-11-23 03:10'; default: now."
+)
+@click.option("--detected", metavar="TIME", help="When somebody noticed it, likewise.")
 @_CONFIRM
 @_WHO
 @_REASON
@@ -48,9 +53,9 @@ def recover(settings: Settings, **options: Any) -> None:
     Without BACKUP it is the newest proven one before the incident. The live database is untouched
     until its replacement is whole; it is kept, and kajovo-dr undo puts it back.
     """
+    _require_consistent(options)
     from kajovo_dr.sandbox.stack import protected_system
 
-    _require_consistent(options)
     with protected_system(settings) as complete, terminal.progress() as progress:
         if options["abandoned"]:
             _abandon(complete, options)
@@ -70,7 +75,7 @@ def _require_consistent(options: dict[str, Any]) -> None:
     if going_on and any(options[name] not in (None, "", False) for name in _OF_A_NEW_ONE):
         raise click.UsageError(
             "--resume and --abandon are about a recovery as it was begun: besides them there may be"
-            " --id and --json only"
+            " --id, --confirm and --json only"
         )
 
 
@@ -107,7 +112,12 @@ def _conducted(
         if not as_json:
             _show_phase(phase)
 
-    entry = run(settings, recovery, told=told, progress=progress)
+    try:
+        entry = run(settings, recovery, told=told, progress=progress)
+    except DrError:
+        if not as_json:
+            _show_failure(recovery.record)
+        raise
     if as_json:
         terminal.show_json(entry.model_dump(mode="json"))
     else:
@@ -129,8 +139,8 @@ def _request(settings: Settings, options: dict[str, Any]) -> Any:
         confirm=options["confirm"],
         who=login_name(options["who"]),
         note=options["reason"],
-        incident_at=past_moment(options["before"] or "", "--before"),
-        detected_at=past_moment(options["detected"] or "", "--detected"),
+        incident_at=past_moment(options["before"] or "", "--before", settings.timezone),
+        detected_at=past_moment(options["detected"] or "", "--detected", settings.timezone),
         backup=backup or "",
         database_only=options["database_only"],
         create_roles=options["create_roles"],
@@ -181,13 +191,23 @@ def _show_losses(looked: Any) -> None:
 
 def _what_next(settings: Settings, looked: Any) -> str:
     name = looked.target.dbname
+    if any(finding.verdict == "fail" for finding in looked.findings):
+        return "would do nothing: first mend what FAIL stands before"
     if looked.database_only:
-        return f"would: back up {name}, restore beside it, compare, revoke sessions, swap"
+        first = "" if looked.live == "missing" else f"back up {name}, "
+        return f"would: {first}restore beside it, compare, revoke sessions, swap"
     legacy = ", migrate legacy data" if settings.legacy_url else ""
     return (
         f"would: back up {name}, stop the application, restore beside it, compare, migrate{legacy},"
         " revoke sessions, swap, start the application, test it, log it"
     )
+
+
+def _show_failure(record: Any) -> None:
+    """The line of the phase that failed; what is wrong with it follows as the error."""
+    failed = [phase for phase in record.phases if phase.ok is False]
+    if failed:
+        _show_phase(failed[-1].model_copy(update={"detail": "failed, as said below"}))
 
 
 def _show_phase(phase: Any) -> None:
@@ -204,20 +224,35 @@ def _show_entry(settings: Settings, entry: Any) -> None:
     terminal.say(f"{terminal.mark(ok=entry.succeeded)} {entry.database} is {done} in {took}")
     terminal.say(f"   RTO: {entry.rto_verdict} ({settings.rto_minutes:g} min at most)")
     if entry.kind == "recovery":
-        terminal.say(f"   data lost: {human_duration(entry.data_lost_s)} before the incident")
+        terminal.say(
+            f"   data lost: the last {human_duration(entry.data_lost_s)} before the incident"
+        )
     if entry.outage is not None:
         seconds = entry.outage.seconds
         terminal.say(f"   outage as seen from here: {human_duration(seconds)}")
     terminal.say(f"   incident log: {IncidentLog.of(settings).page}")
-    if entry.kind == "recovery" and entry.replaced:
-        terminal.say(f"   the former database is kept as {entry.replaced}: kajovo-dr undo")
+    if entry.replaced:
+        which, again = (
+            ("former", "undo")
+            if entry.kind == "recovery"
+            else ("recovered", f"undo {entry.id[:8]}")
+        )
+        terminal.say(f"   the {which} database is kept as {entry.replaced}: kajovo-dr {again}")
 
 
 def _resume(settings: Settings, options: dict[str, Any], progress: Any) -> None:
     from kajovo_dr.recovery.conduct import run
+    from kajovo_dr.recovery.request import require_confirmed
     from kajovo_dr.recovery.resume import find, resume
 
-    recovery = resume(settings, find(settings, options["which"]), progress=progress)
+    record = find(settings, options["which"])
+    old = datetime.now(UTC) - record.started_at > _YOUNG
+    if old and not record.done("swap"):  # it was confirmed for what the database was then
+        begun = terminal.local_time(record.started_at, settings.timezone)
+        terminal.tell(f"recovery {record.short} was begun {begun}; what was written since is lost")
+        typed = options["confirm"]
+        require_confirmed(record.database, _typed(record.database) if typed is None else typed)
+    recovery = resume(settings, record, progress=progress)
     _conducted(settings, recovery, run, progress, as_json=options["as_json"])
 
 
@@ -233,6 +268,7 @@ def _abandon(settings: Settings, options: dict[str, Any]) -> None:
 
 @click.command()
 @click.argument("recovery", required=False, metavar="[ID]", default="")
+@click.option("--database", metavar="NAME", help="Whose last recovery [default: production's].")
 @_CONFIRM
 @_WHO
 @_REASON
@@ -241,18 +277,21 @@ def _abandon(settings: Settings, options: dict[str, Any]) -> None:
 def undo(
     settings: Settings,
     recovery: str,
+    database: str | None,
     confirm: str | None,
     who: str | None,
     reason: str,
     as_json: bool,
 ) -> None:
     """Put the database back that the last recovery (or that of ID) replaced."""
+    from kajovo_dr.postgres.server import source
     from kajovo_dr.recovery.conduct import run
     from kajovo_dr.recovery.undo import begin_undo, last_swapped, require_possible
     from kajovo_dr.sandbox.stack import protected_system
 
     with protected_system(settings) as complete, terminal.progress() as progress:
-        of = last_swapped(complete, recovery)
+        name = database if database is not None or recovery else source(complete).dbname
+        of = last_swapped(complete, recovery, database=name or "")
         require_possible(complete, of)
         if confirm is None and not as_json:
             begun = terminal.local_time(of.started_at, complete.timezone)

@@ -97,9 +97,7 @@ class Unreachable(ServerError):
     """The PostgreSQL server does not answer."""
 
     exit_code = 20
-    hint = (
-        "check that the server runs and that host and port in the URL are right: kajovo-dr doctor."
-    )
+    hint = "check that the server runs and that host and port in the URL are right."
 
 
 class WrongCredentials(ServerError):
@@ -134,9 +132,7 @@ class DatabaseMissing(ServerError):
     """The database does not exist on the server."""
 
     exit_code = 25
-    hint = (
-        "check the database name in the URL; kajovo-dr restore NAME --into DATABASE brings it back."
-    )
+    hint = "check the database name in the URL; if it is lost: kajovo-dr recover --plan."
 
 
 class EmbeddedServerError(ServerError):
@@ -340,7 +336,7 @@ class NotReady(RecoveryError):
     """The application is not ready."""
 
     exit_code = 61
-    hint = "start the application and look at its log; then launch smoke_job again."
+    hint = "start the application, look at its log, then go on with what asked it."
 
 
 class LoginRefused(RecoveryError):

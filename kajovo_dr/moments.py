@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from kajovo_dr.errors import SettingError
 
@@ -27,10 +28,16 @@ _PART = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,2}}))?")
 _LONGEST_MONTH = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
-def parse(text: str, name: str) -> datetime:
-    """The moment; raises `SettingError` that names where it was given."""
+def parse(text: str, name: str, zone: str | None = None) -> datetime:
+    """The moment; raises `SettingError` that names where it was given.
+
+    zone: of a moment without an offset, which is refused without it, and where the clock of the
+    zone shows that time twice or not at all.
+    """
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None and zone is not None:
+            moment = _placed(moment, text, name, ZoneInfo(zone))
         if moment.tzinfo is not None:
             moment.astimezone(UTC)  # the ends of the calendar have none
             return moment
@@ -40,6 +47,16 @@ def parse(text: str, name: str) -> datetime:
         f"{name} is {text!r}, not a moment with an offset",
         hint="write it like 2026-11-23T03:10:00+01:00.",
     )
+
+
+def _placed(moment: datetime, text: str, name: str, zone: ZoneInfo) -> datetime:
+    early, late = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
+    if early.utcoffset() != late.utcoffset():
+        raise SettingError(
+            f"{name} is {text!r}, which {zone.key} has twice or not at all: its clocks change then",
+            hint=f"add the offset: {early.isoformat()} or {late.isoformat()}.",
+        )
+    return early
 
 
 def check_cron(text: str) -> None:

@@ -24,6 +24,7 @@ from kajovo_dr.recovery.application import Application
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr.recovery.preflight import plan
 from kajovo_dr.recovery.readiness import is_ready
+from kajovo_dr.recovery.recover import Recovery
 from kajovo_dr.recovery.request import Request
 from kajovo_dr.sandbox import stack
 from kajovo_dr.sandbox.schema import HEAD_REVISION, OLD_REVISION
@@ -231,7 +232,8 @@ def test_an_interrupted_one_is_explained_gone_on_with_and_another_given_up(
     name = place.live.dbname
     for _ in range(2):
         begun = place.begin()
-        begun.do("restore")
+        for phase in ("safety", "restore"):
+            begun.do(phase)
         if not place.log():
             doctor = shell("doctor")
             assert f"recovery {begun.record.short} of {name} by Noční směna stopped" in doctor.out

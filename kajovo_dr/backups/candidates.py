@@ -7,7 +7,7 @@ and reading any of it (``inspect``).
 from __future__ import annotations
 
 from collections.abc import Set
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
@@ -61,8 +61,8 @@ def proven_before(
     if not usable:
         of = f" of {database!r}" if database else ""
         raise NoBackupBefore(
-            f"no valid backup{of} before {moment.isoformat()} in {store.folder}"
-            + _of_others(store, moment, database, identities)
+            f"no valid backup{of} before {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC in"
+            f" {store.folder}" + _of_others(store, moment, database, identities)
         )
     _require_one_database(store, usable)
     proven = [backup for backup in usable if backup.state == "proven"]

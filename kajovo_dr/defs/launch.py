@@ -19,7 +19,7 @@ from kajovo_dr.defs.resources import Environment
 from kajovo_dr.errors import SettingError
 from kajovo_dr.files import private_folder
 from kajovo_dr.progress import Progress
-from kajovo_dr.recovery.journal import RecoveryJournal
+from kajovo_dr.recovery.journal import RecoveryJournal, records
 from kajovo_dr.settings import Settings
 
 _IN_PROGRESS = [
@@ -90,10 +90,9 @@ def end_dead_runs(settings: Settings) -> list[str]:
         dead = instance.get_runs(filters=dg.RunsFilter(statuses=_IN_PROGRESS))
         for run in dead:
             instance.report_run_failed(run, "kajovo_dr ended while this run was in progress")
-            if journal := RecoveryJournal.open(
-                settings.state, run.root_run_id or run.run_id, settings
-            ):
-                journal.interrupt()
+            for record in records(settings.state):
+                if run.run_id in record.runs:
+                    RecoveryJournal(settings.state, record.id, settings).interrupt()
     return [run.job_name for run in dead]
 
 

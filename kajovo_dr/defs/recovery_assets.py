@@ -81,9 +81,9 @@ class DatabaseConfig(dg.Config):
 def recovery_plan(
     context: dg.AssetExecutionContext, config: PlanConfig, environment: Environment
 ) -> dg.MaterializeResult[Any]:
-    """Plan, and begin the journal; a run begun anew goes on with that of the first."""
+    """Plan, and begin the journal: a run that is executed again from here is another recovery."""
     with operator_errors():
-        recovery = incident.of_run(context, environment) or _begun(context, config, environment)
+        recovery = _begun(context, config, environment)
         record = recovery.record
         before = record.incident_at or record.started_at
         assert record.snapshot_at is not None
@@ -109,8 +109,8 @@ def _begun(
         confirm=config.confirm,
         who=config.who,
         note=config.note,
-        incident_at=past_moment(config.incident_time, "incident_time"),
-        detected_at=past_moment(config.detected_time, "detected_time"),
+        incident_at=past_moment(config.incident_time, "incident_time", settings.timezone),
+        detected_at=past_moment(config.detected_time, "detected_time", settings.timezone),
         backup=config.backup,
         database_only=config.database_only,
         create_roles=config.create_roles,
@@ -128,7 +128,7 @@ def _begun(
     return Recovery.begin(
         settings,
         plan,
-        recovery_id=incident.recovery_id(context),
+        recovery_id=context.run.run_id,
         run=context.run.run_id,
         progress=progress,
     )
@@ -379,7 +379,9 @@ def incident_log_entry(
     """Write the recovery of this run into the incident log."""
     with operator_errors():
         settings = environment.settings()
-        entry = incident.required(context, environment).journal.log()
+        recovery = incident.required(context, environment)
+        recovery.require_complete()
+        entry = recovery.journal.log()
         log = IncidentLog.of(settings)
     outage = entry.outage.seconds if entry.outage else None
     yield dg.MaterializeResult(

@@ -38,7 +38,7 @@ def undo_recovery(
     """Undo, and log it."""
     with operator_errors():
         settings, progress = environment.settings(), environment.progress(context)
-        of = undo.last_swapped(settings, config.recovery)
+        of = undo.last_swapped(settings, config.recovery, database=config.confirm)
         context.log.info(f"undoing {of.kind} {of.short} of {of.database} by {of.who}")
         begun = undo.begin_undo(
             settings,

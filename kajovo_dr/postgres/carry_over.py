@@ -67,6 +67,22 @@ class Attributes:
         told = [replace(each, value=None) if "." in each.name else each for each in self.settings]
         return replace(self, settings=tuple(told))
 
+    def without_fences(self) -> tuple[Attributes, list[str]]:
+        """The same without what keeps writers out of a database that is being saved; that, in
+        words.
+        """
+        fences = [
+            each
+            for each in self.settings
+            if each.name == "default_transaction_read_only" and each.value in ("on", "true", "1")
+        ]
+        said = [_named(each) for each in fences]
+        limit = self.connection_limit
+        if limit == 0:
+            said, limit = [*said, "connection limit 0"], -1
+        kept = tuple(each for each in self.settings if each not in fences)
+        return replace(self, settings=kept, connection_limit=limit), said
+
 
 def read(connection: Connection, name: str) -> Attributes:
     """The attributes of a database of this server."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +41,13 @@ _LIMITS = (
     "idle_session_timeout",
     "transaction_timeout",
 )
-_OPTIONS = (
+_LOCALE_OPTIONS = (
     "ENCODING",
     "LC_COLLATE",
     "LC_CTYPE",
     "LOCALE_PROVIDER",
     "ICU_LOCALE",
     "BUILTIN_LOCALE",
-    "TABLESPACE",
 )
 #: How servers refuse a locale: unknown, wrong kind, an older version, a build without ICU.
 _LOCALE_REFUSED = (
@@ -95,7 +94,8 @@ def connect(server: Server, *, autocommit: bool = True) -> Iterator[Connection]:
 
 def _translated(failure: psycopg.Error, server: Server, *, connected: bool) -> DrError:
     """Our error for psycopg's, by SQLSTATE where there is one, else by libpq's words."""
-    text = " ".join(str(failure).split())
+    # its detail may quote a row; what did not come from the server has no primary message
+    text = " ".join((failure.diag.message_primary or str(failure)).split())
     if isinstance(failure, pg.InvalidCatalogName) or f'database "{server.dbname}" does not' in text:
         return DatabaseMissing(f"database {server.dbname!r} does not exist: {server.shown}")
     if isinstance(failure, pg.InvalidAuthorizationSpecification) or any(
@@ -252,15 +252,17 @@ def commented(connection: Connection, name: str) -> str | None:
     return row[0] if row else None
 
 
-def create(connection: Connection, name: str, locale: Mapping[str, str]) -> None:
-    """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`), and with a
-    TABLESPACE if the locale's options hold one.
-    """
+def create(
+    connection: Connection, name: str, locale: Mapping[str, str], *, tablespace: str = ""
+) -> None:
+    """CREATE DATABASE from template0 with a source's locale (`DatabaseFacts.locale`)."""
     options = [
         sql.SQL(option) + sql.SQL(" ") + sql.Literal(value)
         for option, value in locale.items()
-        if option in _OPTIONS
+        if option in _LOCALE_OPTIONS
     ]
+    if tablespace:
+        options.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)))
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(name))
     try:
         connection.execute(statement + sql.SQL(" ").join(options))
@@ -304,7 +306,13 @@ def mutex(server: Server, maintenance_database: str, *, purpose: str = "") -> It
         if row != (True,):
             what = purpose or "backup or recovery"
             raise TargetBusy(f"another {what} of {server.shown} is running")
-        yield connection
+        try:
+            yield connection
+        finally:
+            # a server notices the end of a session only some time after it: whoever asks next (the
+            # next phase of this very recovery) must not find the lock still held
+            with suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def size(connection: Connection, name: str) -> int:

@@ -92,6 +92,16 @@ class EmbeddedServer:
             raise
         return self._address()
 
+    def running(self) -> Server | None:
+        """The address of its ``postgres`` database when it runs, whoever owns it; starts nothing.
+
+        A server whose files this user may not read does not run for it.
+        """
+        try:
+            return self._address() if self._running() else None
+        except (OSError, IndexError):  # it ends this moment, or its password is somebody else's
+            return None
+
     def close(self) -> None:
         """Stop the server if this process owns it; otherwise only let go of it."""
         if not self._lock.is_locked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kajovo_dr.errors import DrError
+from kajovo_dr.errors import DrError, TargetBusy
 from kajovo_dr.postgres import databases, swap
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
@@ -34,6 +34,7 @@ def run(
         for name in PHASES[recovery.record.kind]:
             if phase := do(settings, recovery, name, progress=progress):
                 told(phase)
+        recovery.require_complete()
         return recovery.journal.log()
 
 
@@ -43,6 +44,8 @@ def do(
     """One phase, as `Recovery.do`."""
     try:
         return recovery.do(name)
+    except TargetBusy:  # whoever is at it knows what the application may do
+        raise
     except DrError as failure:
         follow = _after_the_swap if recovery.record.done("swap") else _before_the_swap
         try:
@@ -73,9 +76,11 @@ def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress)
     if there:
         said.append(f"{record.database!r} is as it was.")
     if stopped and there:
-        kept = tuple(phase for phase in record.phases if phase.name != "stop")
-        recovery.journal.update(phases=kept)  # whoever goes on has to stop it again
+        # whoever goes on has to stop it again, and to back up what is written meanwhile
+        kept = tuple(phase for phase in record.phases if phase.name not in ("safety", "stop"))
+        recovery.journal.update(phases=kept)
         control.start(settings, progress=progress)
+        recovery.watch_until_it_answers()
         said.append("The application was started again on it.")
     return " ".join([*said, "Go on with the recovery: kajovo-dr recover --resume."])
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from kajovo_dr import process
-from kajovo_dr.errors import ControlFailed, SettingError, ToolTimeout
+from kajovo_dr.errors import CommandMissing, ControlFailed, NotReady, SettingError, ToolTimeout
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.answer import Answer
 from kajovo_dr.recovery.application import Application
@@ -54,7 +54,12 @@ def stop(settings: Settings, *, progress: Progress = silent) -> str:
     `CommandMissing`.
     """
     way = _way(settings, "stop")
-    said = _done(settings, way, progress)
+    try:
+        said = _done(settings, way, progress)
+    except (ControlFailed, ToolTimeout, CommandMissing) as failure:
+        if not _is_gone(settings):
+            raise
+        return f"{failure}; but nothing answers under its address: it counts as stopped"
     if not (said and settings.app_base_url and settings.app_stop_verified):
         return said
     progress("stop the application: is it down?", 0, None)
@@ -71,6 +76,19 @@ def stop(settings: Settings, *, progress: Progress = silent) -> str:
             "KAJOVO_DR_APP_STOP_VERIFIED=false when maintenance mode leaves readiness as it is.",
         )
     return f"{said}; it is no longer ready"
+
+
+def _is_gone(settings: Settings) -> bool:
+    """Whether nobody at all answers under the application's address."""
+    if not settings.app_base_url:
+        return False
+    limit = min(_ASKED_S, settings.app_timeout_s)
+    with Application(settings.with_overrides(app_timeout_s=limit)) as application:
+        try:
+            application.get(settings.app_ready_path)
+        except NotReady as silent_:
+            return "did not answer within" not in str(silent_)  # one that hangs is not gone
+    return False
 
 
 def start(settings: Settings, *, progress: Progress = silent) -> str:
@@ -95,15 +113,14 @@ class _Way:
 
     @property
     def words(self) -> str:
-        if self.command:
-            return f"command {redacted(shlex.join(self.command))}"
+        if self.command:  # its words may hold a token, and go into the log for ever
+            return f"{self.setting} ({Path(self.command[0]).name})"
         return f"POST to {self.setting}" if self.url else ""
 
     def failed(self, how: str) -> ControlFailed:
         return ControlFailed(
             f"the application was not {_PAST[self.verb]}: {how}",
-            hint=f"mend what {self.setting} does, or {self.verb} the application by hand, "
-            "then go on: kajovo-dr recover --resume.",
+            hint=f"mend what {self.setting} does, or {self.verb} the application by hand, by hand.",
         )
 
     def late(self, how: str) -> ToolTimeout:

@@ -25,7 +25,7 @@ from kajovo_dr.errors import DrError, DrillFailed, TargetBusy
 from kajovo_dr.files import PRIVATE_FILE, private_folder
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
-from kajovo_dr.recovery import drill_history, drill_report
+from kajovo_dr.recovery import drill_history, drill_report, legacy
 from kajovo_dr.recovery.drill_history import History
 from kajovo_dr.recovery.drill_phases import Course, Facts
 from kajovo_dr.recovery.drill_record import RTO, DrillPhase, DrillRecord, Objectives, rto_of
@@ -100,6 +100,7 @@ def impossible(settings: Settings, *, who: str, failure: DrError) -> DrillReport
         who=who,
         database="",
         application=settings.drill_application,
+        legacy=legacy.configured(settings),
         ok=False,
         failed_phase="prepare",
         phases=phases,
@@ -116,6 +117,8 @@ def _phases(course: Course, steps: Steps) -> None:
     course.run("zoo", steps.zoo)
     course.run("restore", steps.restore)
     course.run("migrate", steps.migrate)
+    course.run("legacy", steps.legacy)
+    course.run("revoke", steps.revoke)
     course.run("start", steps.start)
     course.run("readiness", steps.readiness)
     course.run("smoke", steps.smoke)
@@ -153,6 +156,7 @@ def _record(
         who=who,
         database=steps.source.dbname,
         application=settings.drill_application,
+        legacy=legacy.configured(settings),
         ok=failed is None,
         failed_phase=failed,
         phases=tuple(phases.values()),

@@ -27,6 +27,8 @@ _COMMANDS = {
         "kajovo-dr restore {backup} --into drill_by_hand",
         "alembic upgrade head && alembic check",
     ),
+    "legacy": ("kajovo-dr doctor --settings",),
+    "revoke": ("kajovo-dr doctor --settings",),
     "start": ("kajovo-dr doctor --settings",),
     RTO: ("KAJOVO_DR_BACKUP_FORMAT=custom kajovo-dr drill",),
 }

@@ -26,15 +26,17 @@ _LABEL_HALF = 40
 #: A limit so many times above the highest bar would make all bars flat, so it is only named.
 _LIMIT_SHOWN = 2.5
 #: Phases with a colour of their own; the rest are one, in grey.
-_COLOURED = ("backup", "proof", "zoo", *RTO_PHASES)
+_COLOURED = ("proof", "zoo", *RTO_PHASES)
 _TIME_UNITS = ((180.0, "unit_s", 1.0), (10_800.0, "unit_min", 60.0), (259_200.0, "unit_h", 3600.0))
 #: What does not count towards the RTO is pale, what does is strong; each pair is light and dark.
 _COLOURS = {
-    "backup": ("#9db4d3", "#5f7da6"),
     "proof": ("#b9a6d6", "#7f6aa8"),
     "zoo": ("#d9b99b", "#94704f"),
+    "backup": ("#3d4f6b", "#a3b8d9"),
     "restore": ("#1f5fc4", "#5b9bff"),
     "migrate": ("#0f8a8a", "#35c2c2"),
+    "legacy": ("#b8336a", "#f07aa8"),
+    "revoke": ("#7a4a21", "#c99062"),
     "start": ("#d98200", "#ffb347"),
     "readiness": ("#8a4fc7", "#c092ff"),
     "smoke": ("#2c8f4e", "#5fd08a"),

@@ -23,14 +23,20 @@ PHASES = (
     "zoo",
     "restore",
     "migrate",
+    "legacy",
+    "revoke",
     "start",
     "readiness",
     "smoke",
     "clean_up",
     "leftovers",
 )
-#: Those that a real recovery has, too: their seconds are the drill's RTO.
-RTO_PHASES = ("restore", "migrate", "start", "readiness", "smoke")
+#: Those that a real recovery has, too: their seconds are the drill's RTO. The backup stands for the
+#: safety backup, which a recovery takes before anything else.
+RTO_PHASES = (
+    *("backup", "restore", "migrate", "legacy", "revoke"),
+    *("start", "readiness", "smoke"),
+)
 #: What a drill is judged by beside its phases; it stands where else a failed phase is named.
 RTO = "rto"
 
@@ -87,11 +93,11 @@ class Objectives(BaseModel):
 class DrillRecord(BaseModel):
     """A drill that has ended, one line of the history.
 
-    application: whether it was to start one; without it its RTO lacks those phases. data_age_s: of
-    the newest proven backup before the drill took its own; data_age_after_s: after that was proven.
-    rto_s: None unless each phase of a recovery passed or had nothing to do. removed: what a killed
-    drill had left and this one removed. log: a copy of the application's output, kept when it
-    failed.
+    application: whether it was to start one; legacy: whether it was to import legacy data; without
+    them its RTO lacks those phases. data_age_s: of the newest proven backup before the drill took
+    its own; data_age_after_s: after that was proven. rto_s: None unless each phase of a recovery
+    passed or had nothing to do; see `recovery_s`. removed: what a killed drill had left and this
+    one removed. log: a copy of the application's output, kept when it failed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +109,7 @@ class DrillRecord(BaseModel):
     who: str
     database: str
     application: bool
+    legacy: bool = False
     ok: bool
     failed_phase: str | None
     phases: tuple[DrillPhase, ...]
@@ -123,8 +130,17 @@ class DrillRecord(BaseModel):
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds by phase, of those that began."""
-        return {phase.name: phase.seconds for phase in self.phases if phase.began_at is not None}
+        """Seconds by phase, of those that had something to do and began."""
+        return {
+            phase.name: phase.seconds
+            for phase in self.phases
+            if phase.verdict in ("passed", "failed")
+        }
+
+    @property
+    def recovery_s(self) -> float | None:
+        """As `rto_s`, of what counts today: earlier versions left the backup out."""
+        return rto_of({phase.name: phase for phase in self.phases})
 
     @property
     def failure(self) -> DrillPhase | None:
@@ -133,13 +149,15 @@ class DrillRecord(BaseModel):
 
 
 def rto_of(phases: Mapping[str, DrillPhase]) -> float | None:
-    """Seconds of the phases of a recovery; None when one of them failed or did not run."""
-    done = [phases[name] for name in RTO_PHASES if name in phases]
-    if len(done) < len(RTO_PHASES) or phases["restore"].verdict != "passed":
+    """Seconds of the phases of a recovery; None when one of them failed or did not run.
+
+    Drills of earlier versions had fewer phases.
+    """
+    found = [phases[name] for name in RTO_PHASES if name in phases]
+    passed = {phase.name: phase.seconds for phase in found if phase.verdict == "passed"}
+    if any(phase.verdict in ("failed", "not_run") for phase in found):
         return None
-    if any(phase.verdict in ("failed", "not_run") for phase in done):
-        return None
-    return round(sum(phase.seconds for phase in done), 3)
+    return round(sum(passed.values()), 3) if {"backup", "restore"} <= passed.keys() else None
 
 
 def _judged(value: float | None, warn: float, limit: float) -> Objective:

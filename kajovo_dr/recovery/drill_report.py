@@ -57,7 +57,7 @@ def write(settings: Settings, record: DrillRecord, history: History) -> Path:
 
 def foreseen(settings: Settings, record: DrillRecord, history: History) -> Forecast:
     """The forecast from all drills of this one's kind, seen from this one's end."""
-    points = measured(history.drills, application=record.application)
+    points = measured(history.drills, like=record)
     now = record.finished_at.astimezone(ZoneInfo(settings.timezone))
     return forecast(points, record.objectives.rto_s, now)
 
@@ -76,6 +76,7 @@ def markdown(settings: Settings, record: DrillRecord, history: History, language
         f"**{words('forecast')}.** {words.forecast(seen)}",
         f"## {words('phases')}",
         _table(drill_tables.phase_titles(words), drill_tables.phase_rows(record, words)),
+        *filter(None, [drill_tables.made_of(record, words)]),
         f"## {words('next')}",
         *(_advice_markdown(each) for each in advice(record, history, seen, words)),
         f"## {words('history')}",
@@ -118,6 +119,7 @@ def _body(settings: Settings, record: DrillRecord, history: History, words: Word
         *(_advice_html(each) for each in advice(record, history, seen, words)),
         f"<h2>{_text(words('phases'))}</h2>",
         _phases_html(record, words),
+        f'<p class="muted">{_text(drill_tables.made_of(record, words))}</p>',
         f"<h2>{_text(words('history'))}</h2>",
         drill_charts.charts(shown or [record], words),
         table(_escaped(drill_tables.history_titles(words)), rows),
@@ -135,7 +137,9 @@ def _about(record: DrillRecord, words: Words) -> str:
         bytes=words.bytes(record.database_bytes),
         dump=words.bytes(record.dump_bytes),
     )
-    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items() if value)
+    versions = ", ".join(
+        f"{words.part(name)} {value}" for name, value in record.versions.items() if value
+    )
     took = (record.finished_at - record.started_at).total_seconds()
     facts = [
         ("started", f"{words.moment(record.started_at)}, {words('took')} {words.duration(took)}"),

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.prove import prove, require_proven
@@ -27,13 +29,14 @@ from kajovo_dr.files import write_private
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress
-from kajovo_dr.recovery import drill_history, drill_room, second_instance
+from kajovo_dr.recovery import drill_history, drill_room, legacy, legacy_source, second_instance
 from kajovo_dr.recovery.application import login_body
 from kajovo_dr.recovery.drill_phases import Facts, Skip
 from kajovo_dr.recovery.migrate import migrate
 from kajovo_dr.recovery.read import read
 from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.restore import restore_beside
+from kajovo_dr.recovery.revoke import revoke
 from kajovo_dr.recovery.second_instance import SecondInstance
 from kajovo_dr.recovery.smoke import smoke
 from kajovo_dr.settings import PREFIX, Settings
@@ -74,6 +77,7 @@ class Steps:
             self.removed = drill_room.sweep(settings, scratch)
             with databases.connect(scratch) as session:
                 version = session.info.parameter_status("server_version") or ""
+            self._require_legacy(scratch)
         self.versions["scratch_server"] = version
         self._require_application()
         return {"scratch": version, "removed": len(self.removed)}
@@ -133,6 +137,21 @@ class Steps:
         done = migrate(self.settings, self._room(), progress=self.progress)
         return {"revision": done.after, "steps": len(done.steps)}
 
+    def legacy(self) -> Facts:
+        """migrate_legacy, as a recovery runs it."""
+        if not legacy.configured(self.settings):
+            raise Skip(f"{PREFIX}LEGACY_URL is not set")
+        settings = _reading_legacy(self.settings)
+        done = legacy.migrate_legacy(settings, self._room(), progress=self.progress)
+        domains = done.domains.values()
+        imported, scanned = sum(d.imported for d in domains), sum(d.scanned for d in domains)
+        return {"imported": imported, "scanned": scanned, "domains": len(domains)}
+
+    def revoke(self) -> Facts:
+        """What ends the sessions and tokens that the restore has brought back to life."""
+        done = revoke(self.settings, self._room())
+        return {"statements": len(done), "rows": sum(done.values())}
+
     def start(self) -> Facts:
         """A second instance of the application on that database."""
         self._require_wanted()
@@ -184,6 +203,16 @@ class Steps:
                 " are removed by the next drill.",
             )
         return {}
+
+    def _require_legacy(self, scratch: Server) -> None:
+        """The same for migrate_legacy: its program, and a legacy database that answers."""
+        settings = self.settings
+        if legacy.configured(settings):
+            path = settings.legacy_env.get("PATH")
+            second_instance.require_program(
+                "LEGACY", settings.legacy_command[0], settings.legacy_dir, path
+            )
+            legacy_source.address(settings, scratch)
 
     def _require_application(self) -> None:
         """Raise now what would be missing when the application is to be started and read."""
@@ -243,3 +272,14 @@ class Steps:
     def _delete(self) -> None:
         if self._folder is not None and self._folder.exists():
             shutil.rmtree(self._folder)
+
+
+def _reading_legacy(settings: Settings) -> Settings:
+    """The settings with an address by which nothing of the legacy database can be changed: a drill
+    is no reason to trust a tool with it. Only drivers made of libpq take such an address.
+    """
+    if not settings.migrate_driver.startswith("psycopg"):
+        return settings
+    source = Server.from_url(settings.need("legacy_url"), setting=f"{PREFIX}LEGACY_URL")
+    url = source.setting("default_transaction_read_only", "on").url()
+    return settings.with_overrides(legacy_url=SecretStr(url))

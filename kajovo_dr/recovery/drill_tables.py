@@ -75,9 +75,17 @@ def phase_rows(record: DrillRecord, words: Words) -> list[list[str]]:
 
 def _share(record: DrillRecord, phase: DrillPhase, words: Words) -> str:
     """The part of the RTO that a phase of the recovery used."""
-    if phase.name not in RTO_PHASES or phase.began_at is None or phase.verdict == "skipped":
+    if phase.name not in RTO_PHASES or phase.name not in record.seconds:
         return ""
     return words.percent(phase.seconds / record.objectives.rto_s)
+
+
+def made_of(record: DrillRecord, words: Words) -> str:
+    """Which phases the time to recover is the sum of; empty when it was not measured."""
+    if record.rto_s is None:
+        return ""
+    ran = [words.phase(name) for name in RTO_PHASES if name in record.seconds]
+    return words("sum_of", phases=" + ".join(ran))
 
 
 def history_titles(words: Words) -> list[str]:
@@ -93,7 +101,7 @@ def history_rows(history: History, words: Words) -> list[list[str]]:
             drill.id,
             f"{words.local_day(drill.started_at)} {words.clock(drill.started_at)[:5]}",
             result(drill, words),
-            words.duration(drill.rto_s),
+            words.duration(drill.recovery_s),
             words.duration(drill.data_age_s),
             words.bytes(drill.dump_bytes),
             NOTHING if drill.rows is None else words.number(drill.rows),

@@ -1,12 +1,13 @@
 """The sentences of a drill's report, in English and in Czech, under the same keys.
 
 Belongs here: the texts, with {names} where values stand. Not here: how values are written
-(``drill_words``). Nouns are counted as ``rows: 5``: no language needs its plural then.
+(``drill_words``). Nouns are counted as ``rows: 5``: no language needs its plural then. What an
+incident's page names, too, has one Czech word, which is its (``report_words``).
 """
 
 from __future__ import annotations
 
-from kajovo_dr.recovery.report_words import Language
+from kajovo_dr.recovery.report_words import CZECH, PHASES, Language
 
 TEXTS: dict[Language, dict[str, str]] = {
     "en": {
@@ -14,12 +15,12 @@ TEXTS: dict[Language, dict[str, str]] = {
         "ok": "passed",
         "failed": "failed",
         "failed_in": "failed: {phase}",
-        "passed": "passed",
+        "passed": "ok",
         "skipped": "skipped",
         "not_run": "not run",
-        "pass": "kept",
-        "warn": "warning",
-        "fail": "missed",
+        "pass": "pass",
+        "warn": "warn",
+        "fail": "fail",
         "none": "not measured",
         "database": "database",
         "who": "who",
@@ -29,6 +30,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         "backup_holds": "backup holds",
         "holds": "{rows} rows, {bytes} on disk, dump file of {dump}",
         "versions": "versions",
+        "version_scratch_server": "scratch server",
+        "version_server": "server",
+        "version_client": "client",
         "removed": "left by a killed drill, removed now",
         "log": "application's output",
         "result": "result",
@@ -48,6 +52,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         "of_rto": "of the RTO",
         "detail": "detail",
         "sum": "the recovery in all",
+        "sum_of": "The recovery in all: {phases}. The drill's backup stands for the safety backup"
+        " that a recovery takes first. Stopping the application and the swap are not in it: both"
+        " are done to what lives.",
         "next": "What to do next",
         "history": "All drills",
         "no_drills": "No drill was run yet.",
@@ -78,6 +85,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "phase_zoo": "zoo of damaged copies",
         "phase_restore": "restore",
         "phase_migrate": "migration",
+        "phase_legacy": "import of legacy data",
+        "phase_revoke": "revocation of logins",
         "phase_start": "start of the application",
         "phase_readiness": "readiness",
         "phase_smoke": "smoke test",
@@ -90,12 +99,15 @@ TEXTS: dict[Language, dict[str, str]] = {
         "did_zoo": "damaged copies caught: {caught} of {caught}; not applicable: {not_applicable}",
         "did_restore": "{database}; tables: {tables}, rows: {rows}, all equal to the manifest",
         "did_migrate": "at {revision}; steps: {steps}",
+        "did_legacy": "rows imported: {imported} of {scanned}; domains: {domains}",
+        "did_revoke": "statements: {statements}, rows changed: {rows}",
         "did_start": "listens on port {port}",
         "did_readiness": "ready; attempts: {attempts}",
         "did_smoke": "endpoints passed: {passed} of {endpoints}",
         "did_clean_up": "stopped, dropped, deleted",
         "did_leftovers": "nothing is left",
         "skip_migrate": "KAJOVO_DR_MIGRATE_DIR is not set",
+        "skip_legacy": "KAJOVO_DR_LEGACY_URL is not set",
         "skip_application": "KAJOVO_DR_DRILL_APPLICATION is false",
         "forecast_few": "Not enough drills yet: {drills} measured a recovery, over {days} days."
         " At least {fewest} over {shortest} days are needed.",
@@ -118,6 +130,10 @@ TEXTS: dict[Language, dict[str, str]] = {
         "next_restore": "Restore the backup by hand into a new database and look at what it says:",
         "next_migrate": "Restore the backup by hand, then run Alembic there with the code that"
         " production runs:",
+        "next_legacy": "Mend what migrate_legacy stumbles over: a recovery would, too. Its command,"
+        " folder and environment are among the settings:",
+        "next_revoke": "Mend the statement in KAJOVO_DR_REVOCATIONS that does not fit the database."
+        " This shows them:",
         "next_start": "Start the second instance by hand with the command in"
         " KAJOVO_DR_DRILL_APP_COMMAND. This shows the settings:",
         "next_readiness": "Look at the application's output (above) for why it did not get ready.",
@@ -139,49 +155,55 @@ TEXTS: dict[Language, dict[str, str]] = {
     "cs": {
         "title": "Cvičení {id}",
         "ok": "prošlo",
-        "failed": "selhalo",
+        "failed": CZECH["failed"],
         "failed_in": "selhalo: {phase}",
-        "passed": "v pořádku",
-        "skipped": "vynecháno",
-        "not_run": "neproběhlo",
-        "pass": "dodrženo",
-        "warn": "varování",
-        "fail": "nedodrženo",
+        "passed": CZECH["ok"],
+        "skipped": CZECH["skipped"],
+        "not_run": CZECH["not run"],
+        "pass": CZECH["pass"],
+        "warn": CZECH["warn"],
+        "fail": CZECH["fail"],
         "none": "nezměřeno",
-        "database": "databáze",
-        "who": "kdo",
-        "started": "začátek",
+        "database": CZECH["database"],
+        "who": CZECH["who"],
+        "started": CZECH["started"],
         "took": "trvalo",
-        "backup": "záloha",
+        "backup": CZECH["backup"],
         "backup_holds": "obsah zálohy",
         "holds": "řádků: {rows}, na disku {bytes}, soubor zálohy {dump}",
         "versions": "verze",
+        "version_scratch_server": "zkušební server",
+        "version_server": "server",
+        "version_client": "klient",
         "removed": "zbylo po přerušeném cvičení, nyní odstraněno",
         "log": "výstup aplikace",
-        "result": "výsledek",
+        "result": CZECH["result"],
         "rto": "RTO",
         "rto_long": "Doba obnovy (RTO)",
         "rpo_before": "Stáří dat před cvičením (RPO)",
         "rpo_after": "Stáří dat po ověření zálohy (RPO)",
         "limits": "varování nad {warn}, mez {limit}",
-        "no_proven": "žádná ověřená záloha nebyla",
+        "no_proven": "nebyla žádná ověřená záloha",
         "rto_none": "některá fáze obnovy selhala nebo neproběhla",
         "without_application": "bez aplikace",
         "forecast": "Předpověď",
         "phases": "Co proběhlo",
-        "phase": "fáze",
+        "phase": CZECH["phase"],
         "began": "začátek",
-        "duration": "doba",
+        "duration": CZECH["duration"],
         "of_rto": "podíl na RTO",
-        "detail": "podrobnosti",
+        "detail": CZECH["detail"],
         "sum": "celá obnova",
+        "sum_of": "Celá obnova: {phases}. Záloha pořízená cvičením zastupuje pojistnou zálohu,"
+        " kterou obnova pořizuje jako první. Zastavení aplikace a výměna databází v součtu nejsou:"
+        " týkají se jen živého provozu.",
         "next": "Co dál",
         "history": "Všechna cvičení",
         "no_drills": "Zatím neproběhlo žádné cvičení.",
         "report": "zpráva",
         "unreadable": "Řádky souboru drills.jsonl, které nelze přečíst a zůstaly v něm: {lines}.",
         "dump": "soubor zálohy",
-        "rows": "řádky",
+        "rows": CZECH["rows"],
         "data_age": "stáří dat",
         "drill": "cvičení",
         "chart_all": "Doba cvičení podle fází",
@@ -190,7 +212,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "chart_age": "Stáří dat před cvičením",
         "limit_beyond": "mez {limit} leží nad grafem",
         "limit": "mez",
-        "warning": "varování",
+        "warning": CZECH["warning"],
         "unit_s": "sekundy",
         "unit_min": "minuty",
         "unit_h": "hodiny",
@@ -200,17 +222,19 @@ TEXTS: dict[Language, dict[str, str]] = {
         "other": "ostatní",
         "failed_drill": "neúspěšné cvičení",
         "phase_prepare": "příprava",
-        "phase_backup": "záloha",
+        "phase_backup": CZECH["backup"],
         "phase_proof": "ověření zálohy",
         "phase_zoo": "zkouška poškozených kopií",
         "phase_restore": "obnova databáze",
-        "phase_migrate": "migrace",
-        "phase_start": "spuštění aplikace",
-        "phase_readiness": "připravenost",
-        "phase_smoke": "kontrola modulů",
+        "phase_migrate": PHASES["migrate"],
+        "phase_legacy": PHASES["legacy"],
+        "phase_revoke": PHASES["revoke"],
+        "phase_start": PHASES["start"],
+        "phase_readiness": PHASES["readiness"],
+        "phase_smoke": CZECH["smoke test"],
         "phase_clean_up": "úklid",
         "phase_leftovers": "hledání pozůstatků",
-        "phase_rto": "nedodržené RTO",
+        "phase_rto": "nesplněné RTO",
         "did_prepare": "zkušební server: PostgreSQL {scratch}; odstraněno pozůstatků: {removed}",
         "did_backup": "{backup}; tabulek: {tables}, řádků: {rows}, soubor zálohy: {bytes}",
         "did_proof": "obnovena a shodná; splněných kontrol: {verdicts}",
@@ -218,22 +242,25 @@ TEXTS: dict[Language, dict[str, str]] = {
         " {not_applicable}",
         "did_restore": "{database}; tabulek: {tables}, řádků: {rows}, vše shodné s manifestem",
         "did_migrate": "revize {revision}; kroků: {steps}",
+        "did_legacy": "převedených řádků: {imported} z {scanned}; oblastí: {domains}",
+        "did_revoke": "příkazů: {statements}, změněných řádků: {rows}",
         "did_start": "naslouchá na portu {port}",
         "did_readiness": "připravena; pokusů: {attempts}",
         "did_smoke": "úspěšných dotazů: {passed} z {endpoints}",
         "did_clean_up": "zastaveno, zrušeno, smazáno",
         "did_leftovers": "nic nezbylo",
         "skip_migrate": "KAJOVO_DR_MIGRATE_DIR není nastaveno",
+        "skip_legacy": "KAJOVO_DR_LEGACY_URL není nastaveno",
         "skip_application": "KAJOVO_DR_DRILL_APPLICATION je false",
         "forecast_few": "Na předpověď je zatím málo cvičení: s celou obnovou {drills}, v rozmezí"
         " {days} dní. Potřeba jsou alespoň {fewest} v rozmezí {shortest} dní.",
-        "forecast_never": "Při současném vývoji bude RTO {limit} dodrženo trvale. Vychází"
+        "forecast_never": "Při současném vývoji bude RTO {limit} splněno trvale. Vychází"
         " z {drills} cvičení za {days} dní.",
-        "forecast_far": "Při současném růstu (o {growth} za 30 dní) bude RTO {limit} dodrženo"
+        "forecast_far": "Při současném růstu (o {growth} za 30 dní) bude RTO {limit} splněno"
         " nejméně deset let. Vychází z {drills} cvičení za {days} dní.",
-        "forecast_day": "Při současném růstu (o {growth} za 30 dní) nebude RTO {limit} dodrženo"
+        "forecast_day": "Při současném růstu (o {growth} za 30 dní) nebude RTO {limit} splněno"
         " od {day}. Vychází z {drills} cvičení za {days} dní.",
-        "forecast_missed": "RTO {limit} už dodrženo není, jak ukazuje přímka proložená"
+        "forecast_missed": "RTO {limit} už splněno není, jak ukazuje přímka proložená"
         " {drills} cvičeními za {days} dní.",
         "next_nothing": "Nic. Další cvičení proběhne podle rozvrhu; ručně se spustí takto:",
         "next_again": "Potom cvičení zopakujte:",
@@ -246,6 +273,10 @@ TEXTS: dict[Language, dict[str, str]] = {
         "next_restore": "Obnovte zálohu ručně do nové databáze a přečtěte si, co přitom hlásí:",
         "next_migrate": "Obnovte zálohu ručně a spusťte na ní Alembic z kódu, který běží"
         " v provozu:",
+        "next_legacy": "Odstraňte, na čem migrate_legacy skončil: obnova by tu skončila také. Jeho"
+        " příkaz, složka a prostředí jsou v nastavení:",
+        "next_revoke": "Opravte příkaz v KAJOVO_DR_REVOCATIONS, který databázi nevyhovuje."
+        " Nastavení ukáže:",
         "next_start": "Spusťte druhou instanci ručně příkazem z KAJOVO_DR_DRILL_APP_COMMAND."
         " Nastavení ukáže:",
         "next_readiness": "Ve výstupu aplikace (výše) najděte, proč nebyla připravena.",
@@ -261,7 +292,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         " a zálohujte častěji (KAJOVO_DR_BACKUP_CRON):",
         "next_rpo_none": "Před cvičením nebyla ověřena žádná záloha. Nechte zálohy běžet podle"
         " rozvrhu:",
-        "next_forecast": "RTO brzy přestane být dodrženo: naplánujte rychlejší disky, menší"
+        "next_forecast": "RTO brzy přestane být splněno: naplánujte rychlejší disky, menší"
         " databázi nebo delší RTO.",
         "next_unreadable": "Podívejte se do drills.jsonl: některé řádky historie nelze přečíst.",
     },

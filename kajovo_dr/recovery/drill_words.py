@@ -33,6 +33,10 @@ class Words:
         """The name of a phase."""
         return self._texts[f"phase_{name}"]
 
+    def part(self, name: str) -> str:
+        """The name of what has a version; a program's own stays as it is."""
+        return self._texts.get(f"version_{name}", name)
+
     def number(self, value: float) -> str:
         """``12,345`` or ``12 345``."""
         text = f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
@@ -78,8 +82,7 @@ class Words:
         if phase.verdict == "failed":
             return phase.detail
         if phase.verdict == "skipped":
-            skipped = "migrate" if phase.name == "migrate" else "application"
-            return self._texts[f"skip_{skipped}"]
+            return self._texts.get(f"skip_{phase.name}") or self._texts["skip_application"]
         if phase.verdict == "not_run":
             return ""
         return self(f"did_{phase.name}", **self._facts(phase))

@@ -38,14 +38,17 @@ class Forecast:
     day: date | None = None
 
 
-def measured(drills: Iterable[DrillRecord], *, application: bool) -> list[tuple[datetime, float]]:
-    """Moments and RTO seconds of the drills that came through all phases of a recovery, with or
-    without an application: the two must not be mixed.
+def measured(drills: Iterable[DrillRecord], *, like: DrillRecord) -> list[tuple[datetime, float]]:
+    """Moments and seconds of the drills that came through all phases of a recovery.
+
+    like: only those of this one's kind; drills with and without an application, or with and without
+    legacy data, must not be mixed.
     """
     return [
-        (drill.started_at, drill.rto_s)
+        (drill.started_at, drill.recovery_s)
         for drill in drills
-        if drill.rto_s is not None and drill.application == application
+        if drill.recovery_s is not None
+        and (drill.application, drill.legacy) == (like.application, like.legacy)
     ]
 
 

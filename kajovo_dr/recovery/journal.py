@@ -103,7 +103,8 @@ class RecoveryJournal:
 
     def interrupt(self) -> None:
         """Log a recovery whose process died without a word, unless its end is logged already."""
-        if self.record.entry_id in {entry.id for entry in self._log().read()}:
+        record = self.record
+        if record.entry_id in {entry.id for entry in self._log().read()}.union(record.logged):
             return
         self.add(Phase(name="interrupted", ok=False, detail="its process was ended"))
         self.log()
@@ -149,6 +150,8 @@ class RecoveryJournal:
         """Write the recovery, as it is now, into the incident log as ended; its entry."""
         entry = entry_from(self.record, self._rto(), datetime.now(UTC))
         self._log().append(entry)
+        if entry.id not in self.record.logged:
+            self.update(logged=(*self.record.logged, entry.id))
         return entry
 
     def _log(self) -> IncidentLog:
@@ -173,7 +176,7 @@ def records(state: Path) -> list[RecoveryRecord]:
 def unfinished(state: Path) -> list[RecoveryRecord]:
     """Recoveries without an entry in the incident log: under way, or killed without a word."""
     logged = {entry.id for entry in IncidentLog(state).read()}
-    return [record for record in records(state) if record.entry_id not in logged]
+    return [each for each in records(state) if each.entry_id not in logged.union(each.logged)]
 
 
 def _path(state: Path, recovery_id: str) -> Path:

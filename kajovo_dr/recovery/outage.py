@@ -38,8 +38,9 @@ class OutageWatch:
     """Watches from ``__enter__``, which waits for the first answer, to ``__exit__``.
 
     earlier: what a previous process of the same recovery saw; an outage that was open then goes on.
-    Outages that follow each other are one, from the first failure to the last good answer. It never
-    raises, and without an application it does nothing.
+    Outages that follow each other are one, from the first failure to the last good answer, of as
+    many seconds as its gaps have together. It never raises, and without an application it does
+    nothing.
     """
 
     def __init__(
@@ -109,16 +110,19 @@ class OutageWatch:
                 seconds=None,
                 asked=self._asked,
                 interval_s=self._interval_s,
+                gap_at=instant.at,
             )
         elif self._seen.until_at is not None:
-            self._seen = self._seen.model_copy(update={"until_at": None, "seconds": None})
+            self._began = instant
+            self._seen = self._seen.model_copy(update={"until_at": None, "gap_at": instant.at})
 
     def _close(self, instant: _Instant) -> None:
         if self._seen is None or self._seen.until_at is not None:
             return
         if self._began is None:
-            seconds = (instant.at - self._seen.from_at).total_seconds()
+            gap = (instant.at - (self._seen.gap_at or self._seen.from_at)).total_seconds()
         else:
-            seconds = instant.monotonic - self._began.monotonic
-        closed = {"until_at": instant.at, "seconds": max(0.0, seconds)}
+            gap = instant.monotonic - self._began.monotonic
+        seconds = (self._seen.seconds or 0.0) + max(0.0, gap)
+        closed = {"until_at": instant.at, "seconds": seconds, "gap_at": None}
         self._seen = self._seen.model_copy(update=closed)

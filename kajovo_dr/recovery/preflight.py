@@ -19,6 +19,7 @@ import psycopg
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.load import require_server
 from kajovo_dr.errors import (
+    CommandMissing,
     DatabaseMissing,
     DrError,
     PreflightFailed,
@@ -28,7 +29,7 @@ from kajovo_dr.errors import (
     SettingError,
     SwapFailed,
 )
-from kajovo_dr.postgres import client_tools, databases, swap
+from kajovo_dr.postgres import carry_over, client_tools, databases, swap
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.postgres.transport import Transport
 from kajovo_dr.progress import Progress, human_bytes, silent
@@ -37,7 +38,7 @@ from kajovo_dr.recovery.choose import choose
 from kajovo_dr.recovery.journal import unfinished
 from kajovo_dr.recovery.leftovers import unexplained
 from kajovo_dr.recovery.read import Read, read_first_right
-from kajovo_dr.recovery.report import human_duration
+from kajovo_dr.recovery.report import human_duration, moment
 from kajovo_dr.recovery.request import Request, require_confirmed
 from kajovo_dr.settings import PREFIX, Settings
 
@@ -117,7 +118,8 @@ def plan(
     aside = protected is not None and protected.dbname != request.database
     without_application = request.database_only or aside
     look = _Look(settings, request, target, recording, [])
-    look.asked("confirmation", lambda: _confirmed(request))
+    look.asked("request", lambda: _confirmed(request))
+    look.moment(began_at)
     was_read = look.backup(protected, tell, progress)
     live = look.server(was_read.backup if was_read else None)
     look.application(without_application=without_application, aside=aside)
@@ -149,7 +151,8 @@ def _confirmed(request: Request) -> str:
         )
     if request.confirm is not None:
         require_confirmed(request.database, request.confirm)
-    return f"{request.database} is to be replaced, asked for by {request.who}"
+    confirmed = "confirmed" if request.confirm is not None else "to be confirmed"
+    return f"{request.who} replaces {request.database} ({confirmed})"
 
 
 def require_finished(settings: Settings, target: Server, identity: str, *, but: str = "") -> None:
@@ -161,12 +164,16 @@ def require_finished(settings: Settings, target: Server, identity: str, *, but: 
     for record in unfinished(settings.state):
         same = record.database == target.dbname and identity in ("", record.identity)
         if same and record.id != but:
-            began = f"{record.started_at:%Y-%m-%d %H:%M} UTC"
+            began = moment(record.started_at, settings.timezone)
+            other = (
+                f"put the former database back: kajovo-dr undo {record.short}"
+                if record.done("swap") and record.kind == "recovery"
+                else f"give it up: kajovo-dr recover --abandon --id {record.short}"
+            )
             raise RecoveryUnfinished(
                 f"{record.kind} {record.short} of {record.database} by {record.who} began at"
                 f" {began} and has not ended",
-                hint=f"go on with it: kajovo-dr recover --resume --id {record.short}; or give it"
-                f" up: kajovo-dr recover --abandon --id {record.short}.",
+                hint=f"go on with it: kajovo-dr recover --resume --id {record.short}; or {other}.",
             )
 
 
@@ -194,6 +201,12 @@ def _require_rights(admin: databases.Connection, target: Server) -> None:
         [target.dbname],
     ).fetchone()
     assert row is not None
+    if admin.execute("SHOW transaction_read_only").fetchone() != ("off",):
+        raise ServerError(
+            f"sessions of {target.user!r} on {target.address} are read-only",
+            hint="it is a standby, or default_transaction_read_only is set for the user or the"
+            f" server: promote it, unset it, or name another one in {PREFIX}RESTORE_URL.",
+        )
     if row != (True, True):
         lacks = "create databases" if not row[0] else f"rename {target.dbname!r}"
         raise ServerError(
@@ -224,6 +237,24 @@ class _Look:
     def warn(self, name: str, said: str, hint: str = "") -> None:
         self.findings.append(Finding(name, "warn", said, hint))
 
+    def moment(self, now: datetime) -> None:
+        """Which moment the backup must lie before; a guessed one may be after the damage."""
+        at, detected = self.request.incident_at, self.request.detected_at
+        shown = moment(at or now, self.settings.timezone)
+        if at is None:
+            self.warn(
+                "incident",
+                f"taken as now, {shown}: a backup taken after the damage would be used, too",
+                "name the moment: --before TIME, or incident_time in the form.",
+            )
+        elif detected is not None and detected < at:
+            error = SettingError(
+                "it was detected before it happened", hint="check both moments and their offsets."
+            )
+            self.fail("incident", error)
+        else:
+            self.findings.append(Finding("incident", "ok", shown))
+
     def backup(
         self, protected: Server | None, tell: Callable[[str], None], progress: Progress
     ) -> Read | None:
@@ -246,12 +277,26 @@ class _Look:
                 )
             )
             backup = found[0].backup
+            if request.backup:
+                self._require_ours(backup, protected)
             age = human_duration((request.before - backup.manifest.created_at).total_seconds())
             size = human_bytes(backup.manifest.size_bytes)
             return f"{backup.name}, {backup.state}, {size}, {age} before the incident"
 
         self.asked("backup", chosen)
         return found[0] if found else None
+
+    def _require_ours(self, backup: Backup, protected: Server | None) -> None:
+        """A backup that was named may be of another database, or of a moment after the incident."""
+        of = backup.manifest.database
+        wanted = protected.dbname if protected else self.target.dbname
+        if of != wanted and self.target.dbname == wanted:
+            raise SettingError(
+                f"{backup.name} is a backup of {of!r}, not of {wanted!r}",
+                hint=f"restore it beside: kajovo-dr restore {backup.name} --into NEWNAME.",
+            )
+        if backup.manifest.created_at > self.request.before:
+            self.warn("moment", f"the snapshot of {backup.name} is later than the incident")
 
     def live(self) -> Live:
         try:
@@ -279,6 +324,7 @@ class _Look:
                 live = self.live()
                 self._databases(admin, backup)
         except DrError as error:
+            error.hint += f" To recover onto another server: {PREFIX}RESTORE_URL."
             self.fail("server", error)
             if live == "silent":
                 alone = _unknown_but_finished
@@ -287,6 +333,8 @@ class _Look:
 
     def _databases(self, admin: databases.Connection, backup: Backup | None) -> None:
         names = [self.target.dbname]
+        if databases.exists(admin, self.target.dbname):
+            self._fences(carry_over.read(admin, self.target.dbname))
         self.asked("rights", lambda: _rights(admin, self.target))
         self.asked("sessions", lambda: _may_be_renamed(admin, names))
         for name in unexplained(self.settings, admin):
@@ -302,6 +350,20 @@ class _Look:
         self.asked("roles", lambda: _roles(admin, backup, self.request.create_roles))
         self.asked("extensions", lambda: _extensions(admin, backup))
         self._disk(admin, backup)
+
+    def _fences(self, attributes: carry_over.Attributes) -> None:
+        """What keeps people out of the live database, and whether it will of the restored one."""
+        _, fences = attributes.without_fences()
+        if fences:
+            said = f"the live database has {', '.join(fences)}, which the restored one does not get"
+            self.warn("fences", said, "set it again afterwards if it is meant for ever.")
+        grants = attributes.grants
+        if grants is not None and not any(
+            grant.role is None and grant.privilege == "CONNECT" for grant in grants
+        ):
+            named = ", ".join(sorted({each.role for each in grants if each.role})) or "nobody"
+            said = f"CONNECT is not granted to everybody but to: {named}; so it will be again"
+            self.findings.append(Finding("privileges", "ok", said))
 
     def _disk(self, admin: databases.Connection, backup: Backup) -> None:
         needed = int(backup.manifest.database_bytes * _SPACE_MARGIN)
@@ -320,6 +382,17 @@ class _Look:
         else:
             self.findings.append(Finding("disk", "ok", f"{human_bytes(free)} free"))
 
+    def _programs(self) -> None:
+        """Whether the commands that a recovery runs can be started at all."""
+        names = ["app_stop_command", "app_start_command", "migrate_command"]
+        if legacy.configured(self.settings):
+            names.append("legacy_command")
+        for name in names:
+            words = getattr(self.settings, name)
+            if words and shutil.which(words[0]) is None:
+                error = CommandMissing(f"{PREFIX}{name.upper()}: {words[0]} is no program here")
+                self.fail("command", error)
+
     def application(self, *, without_application: bool, aside: bool) -> None:
         if without_application:
             why = "another name than the application's" if aside else "database only"
@@ -330,6 +403,7 @@ class _Look:
         self.asked("Alembic", lambda: str(self.settings.need("migrate_dir")))
         if self.settings.app_login_path:
             self.asked("login", lambda: _login(self.settings))
+        self._programs()
         stop, start = control.how_to_stop(self.settings), control.how_to_start(self.settings)
         if stop and start:
             said = f"stopped by {stop}, started by {start}"
@@ -387,7 +461,7 @@ def _roles(admin: databases.Connection, backup: Backup, create: bool) -> str:
         )
     if missing:
         return f"will be created: {', '.join(missing)}"
-    return f"all {len(backup.manifest.roles)} are there"
+    return f"there: {', '.join(backup.manifest.roles) or 'none is needed'}"
 
 
 def _extensions(admin: databases.Connection, backup: Backup) -> str:
@@ -398,7 +472,7 @@ def _extensions(admin: databases.Connection, backup: Backup) -> str:
             f"the server lacks extensions that the backup needs: {', '.join(missing)}",
             hint="install them on the server, then try again.",
         )
-    return f"all {len(needed)} are available"
+    return f"available: {', '.join(sorted(needed)) or 'none is needed'}"
 
 
 def _free_bytes(admin: databases.Connection, target: Server) -> int | None:

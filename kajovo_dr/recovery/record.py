@@ -44,8 +44,9 @@ class Outage(BaseModel):
     """How long the application did not answer, as seen by asking it again and again.
 
     from_at: the first request that failed after a good one (or the recovery's start, when it was
-    down then). until_at: the first good one after it; None: it was still down when the recovery
-    ended. asked: requests sent, one every interval_s seconds.
+    down then). until_at: the last good one that ended a gap; None: it was still down when the
+    recovery ended. seconds: of all gaps together. gap_at: when the present gap began. asked:
+    requests sent, one every interval_s seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class Outage(BaseModel):
     seconds: float | None
     asked: int
     interval_s: float
+    gap_at: AwareDatetime | None = None
 
 
 class RecoveryRecord(BaseModel):
@@ -64,7 +66,8 @@ class RecoveryRecord(BaseModel):
     takes its name. replaced: the name that the old one gets. Their oids tell, whatever the names
     are after a crash, which of them holds the name. server: as it may be shown, without a
     password. identity: of server and name, whatever the address is now. runs: of Dagster, which can
-    begin one anew where it failed; each is an attempt with an entry of its own. lost_rows: table to
+    begin one anew where it failed; each is an attempt with an entry of its own. logged: the ids of
+    those entries, should the log itself be lost. lost_rows: table to
     rows that the live database had and the backup has not (negative: the other way round); None:
     nobody could count.
     """
@@ -100,6 +103,7 @@ class RecoveryRecord(BaseModel):
     outage: Outage | None = None
     undoes: str | None = None
     runs: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     smoke: SmokeReport | None = None
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from kajovo_dr import process
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.manifest import safety_reason
 from kajovo_dr.backups.store import open_store
@@ -24,6 +25,7 @@ from kajovo_dr.errors import (
     DrError,
     RestoreFailed,
     ServerLost,
+    SettingError,
     SwapFailed,
     Unreachable,
 )
@@ -33,13 +35,13 @@ from kajovo_dr.postgres.server import Server, restore_target
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control, legacy, roles
 from kajovo_dr.recovery.journal import PhaseNote, RecoveryJournal
-from kajovo_dr.recovery.losses import accounts_taken_back
+from kajovo_dr.recovery.losses import accounts_taken_back, lost_rows
 from kajovo_dr.recovery.migrate import migrate
 from kajovo_dr.recovery.outage import OutageWatch
 from kajovo_dr.recovery.preflight import LOCK, Plan, require_finished
 from kajovo_dr.recovery.read import Read, read
 from kajovo_dr.recovery.readiness import wait_until_ready
-from kajovo_dr.recovery.record import Phase, RecoveryRecord
+from kajovo_dr.recovery.record import Outage, Phase, RecoveryRecord
 from kajovo_dr.recovery.request import REPLACED, ROOM, beside
 from kajovo_dr.recovery.restore import restore_beside
 from kajovo_dr.recovery.revoke import revoke
@@ -59,6 +61,8 @@ PHASES = {
 OF_THE_APPLICATION = frozenset(
     ("stop", "migrate", "legacy", "start", "readiness", "smoke", "probe")
 )
+#: Seconds to wait for an application that was started on the database as it was.
+_BACK_S = 30.0
 #: Seconds to wait for a server that was lost during the swap, to see whether it was done.
 _LOST_S = 60.0
 
@@ -156,14 +160,62 @@ class Recovery:
     def do(self, name: str) -> Phase | None:
         """Do one phase, unless it is done or does not concern this recovery; what came of it."""
         record = self.record
-        left_out = record.database_only and name in OF_THE_APPLICATION
-        if left_out or (name == "probe" and not self._settings.write_probe):
+        if name not in self._concerned():
             return None
         if not record.done(name):
+            assert not self.missing_before(name), f"{name} is done out of its order"
             work = _WORK[name]
             with self.alone(), self.journal.phase(name) as note, self._watched():
                 work(self, note)
         return next(each for each in reversed(self.record.phases) if each.name == name)
+
+    def require_complete(self) -> None:
+        """Raise `SettingError` for a recovery of which a phase is missing: it did not end well."""
+        if missing := self.missing_before(""):
+            raise SettingError(
+                f"phase {missing[0]} of {self.record.kind} {self.record.short} is not done",
+                hint="go on with the whole of it: kajovo-dr recover --resume, or re-execute the run"
+                " from failure.",
+            )
+
+    def missing_before(self, name: str) -> list[str]:
+        """The phases before this one (empty: all phases) that are not done.
+
+        A run of Dagster may leave steps out, or find them done that had to be taken back.
+        """
+        record, missing = self.record, []
+        for before in self._concerned():
+            if before == name:
+                break
+            if not record.done(before):
+                missing.append(before)
+        return missing
+
+    def _concerned(self) -> list[str]:
+        """The phases of this recovery, in their order."""
+        record = self.record
+        return [
+            name
+            for name in PHASES[record.kind]
+            if not (record.database_only and name in OF_THE_APPLICATION)
+            and (name != "probe" or self._settings.write_probe)
+        ]
+
+    def count_losses_again(self) -> None:
+        """What would be lost now: the application may have gone on since it was counted."""
+        record = self.record
+        if record.kind == "recovery" and not record.done("swap"):
+            with suppress(DrError):
+                self.journal.update(lost_rows=lost_rows(self.target, self._backup()))
+
+    def watch_until_it_answers(self) -> None:
+        """See when the application is back, for the outage's end; some seconds at most."""
+        record = self.record
+        if record.database_only or not self._settings.app_base_url:
+            return
+        with OutageWatch(self._settings, earlier=record.outage) as watch:
+            process.wait_until(lambda: _is_over(watch.outage()), timeout=_BACK_S)
+        self.journal.update(outage=watch.outage())
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -375,7 +427,8 @@ class Recovery:
                 else self._backup().manifest.attributes
             )
             if attributes is not None:
-                self._refused = carry_over.give(admin, record.room, attributes)
+                attributes, fences = attributes.without_fences()
+                self._refused = [*fences, *carry_over.give(admin, record.room, attributes)]
             comments = ((record.database, attributes.comment if attributes else None),)
         old = (swap.Renaming(holder, record.database, record.replaced),) if holder else ()
         new = swap.Renaming(record.room_oid, record.room, record.database)
@@ -422,6 +475,10 @@ class Recovery:
 def _imported(done: legacy.LegacyMigration) -> str:
     said = [f"{name}: {each.imported} of {each.scanned}" for name, each in done.domains.items()]
     return "; ".join([f"imported {', '.join(said)}", *done.notes])
+
+
+def _is_over(outage: Outage | None) -> bool:
+    return outage is None or outage.until_at is not None
 
 
 def mark(record: RecoveryRecord) -> str:

@@ -51,11 +51,14 @@ def require_confirmed(database: str, typed: str) -> None:
         )
 
 
-def past_moment(text: str, name: str) -> datetime | None:
-    """A moment that somebody typed; None for no text. Raises `SettingError` for a future one."""
+def past_moment(text: str, name: str, timezone: str) -> datetime | None:
+    """A moment that somebody typed; None for no text. Raises `SettingError` for a future one.
+
+    timezone: of one without an offset: nobody knows it by heart at 3 a.m.
+    """
     if not text.strip():
         return None
-    at = moments.parse(text, name)
+    at = moments.parse(text.strip(), name, timezone)
     if at > datetime.now(UTC):
         raise SettingError(
             f"{name} {text} lies in the future", hint="check the offset; leave it empty for now."

@@ -95,8 +95,7 @@ def restore_beside(
         require_server(admin, backup, transport, room)
         _require_roles(admin, backup, room)
         _clear(admin, room, mark)
-        options = {**backup.manifest.locale, **({"TABLESPACE": tablespace} if tablespace else {})}
-        databases.create(admin, room.dbname, options)
+        databases.create(admin, room.dbname, backup.manifest.locale, tablespace=tablespace)
         try:
             databases.comment(admin, room.dbname, mark)
             made = _Room(room, made_here=True, tablespaces=tablespaces)

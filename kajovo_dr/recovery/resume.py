@@ -17,6 +17,7 @@ from kajovo_dr.postgres.server import restore_target
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
 from kajovo_dr.recovery.journal import RecoveryJournal, records, unfinished
+from kajovo_dr.recovery.preflight import require_finished
 from kajovo_dr.recovery.record import IncidentEntry, Phase, RecoveryRecord
 from kajovo_dr.recovery.recover import Recovery, alone, exchanging, mark
 from kajovo_dr.recovery.restore import drop_left
@@ -85,10 +86,30 @@ def _ended_well(record: RecoveryRecord) -> bool:
     return record.failed_phase is None and record.done(last)
 
 
-def resume(settings: Settings, record: RecoveryRecord, *, progress: Progress = silent) -> Recovery:
+def require_open(settings: Settings, record: RecoveryRecord) -> None:
+    """Raise `SettingError` for a recovery that nobody may go on with: it has ended well, was given
+    up, or a later one has taken its place. A database that is older than the live one must not
+    replace it because somebody pressed a button of last week.
+    """
+    found = {each.record.id: each for each in _open(settings)}.get(record.id)
+    if found is not None and not record.abandoned and not found.superseded:
+        return
+    why = "was given up" if record.abandoned else "has ended well"
+    if found is not None and found.superseded:
+        why = "was overtaken by a later one"
+    raise SettingError(
+        f"{record.kind} {record.short} of {record.database!r} {why}",
+        hint="begin a new one: kajovo-dr recover, or a new run of the job.",
+    )
+
+
+def resume(
+    settings: Settings, record: RecoveryRecord, *, run: str = "", progress: Progress = silent
+) -> Recovery:
     """Go on with a recovery: what failed or was cut off is in the log, and is done anew.
 
-    Raises `SettingError` when the database that it restored has been replaced since.
+    run: Dagster's. Raises `SettingError` when nobody may go on with it (`require_open`), or the
+    database that it restored has been replaced since; `RecoveryUnfinished` beside another one.
     """
     journal = RecoveryJournal(settings.state, record.id, settings)
     target = restore_target(settings, record.database)
@@ -99,8 +120,15 @@ def resume(settings: Settings, record: RecoveryRecord, *, progress: Progress = s
                 " database that it put in place",
                 hint=f"kajovo-dr recover --abandon --id {record.short} closes it.",
             )
-        journal.join(str(uuid.uuid4()))
-    return Recovery(settings, journal, progress=progress)
+        require_open(settings, record)
+        require_finished(
+            settings, restore_target(settings, record.database), record.identity, but=record.id
+        )
+        journal.join(run or str(uuid.uuid4()))
+    recovery = Recovery(settings, journal, progress=progress)
+    recovery.forget_what_is_gone()
+    recovery.count_losses_again()
+    return recovery
 
 
 def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
@@ -123,6 +151,8 @@ def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
         try:
             if holder is not None and _stopped(record):
                 control.start(settings)
+                journal = RecoveryJournal(settings.state, record.id, settings)
+                Recovery(settings, journal).watch_until_it_answers()
         finally:
             entry = _given_up(settings, record)
     return entry

@@ -37,7 +37,8 @@ def _revoked(connection: databases.Connection, statement: Statement) -> int | No
     except PsycopgError as failure:
         if connection.broken:  # the server's end says nothing of the statement
             raise
-        raise _refused(statement, " ".join(str(failure).split()), "nothing was revoked") from None
+        said = failure.diag.message_primary or type(failure).__name__  # its detail quotes rows
+        raise _refused(statement, said, "nothing was revoked") from None
     if connection.info.transaction_status != TransactionStatus.INTRANS:
         raise _refused(statement, "it ends the transaction", "what came before it was done")
     return max(0, done.rowcount)

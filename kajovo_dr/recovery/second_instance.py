@@ -67,15 +67,20 @@ def require_command(settings: Settings) -> None:
             hint="name the command that starts a second instance of it on port {port}, as a list;"
             f" {PREFIX}DRILL_APPLICATION=false ends the drill with the database.",
         )
-    folder = settings.drill_app_dir
-    if folder is not None and not folder.is_dir():
-        raise CommandMissing(f"{PREFIX}DRILL_APP_DIR: {folder} is not a folder")
     # the tether would start and report this in its own words
-    word = words[0]
-    if "/" in word or os.sep in word:
-        word = str((folder or Path.cwd()) / word)
-    if shutil.which(word, path=settings.drill_app_env.get("PATH")) is None:
-        raise CommandMissing(f"{PREFIX}DRILL_APP_COMMAND: {words[0]} is not found, or no program")
+    path = settings.drill_app_env.get("PATH")
+    require_program("DRILL_APP", words[0], settings.drill_app_dir, path)
+
+
+def require_program(setting: str, word: str, folder: Path | None, path: str | None) -> None:
+    """Raise `CommandMissing` unless the first word of the setting's command can be started in the
+    setting's folder. path: where it is looked for.
+    """
+    if folder is not None and not folder.is_dir():
+        raise CommandMissing(f"{PREFIX}{setting}_DIR: {folder} is not a folder")
+    place = str((folder or Path.cwd()) / word) if "/" in word or os.sep in word else word
+    if shutil.which(place, path=path) is None:
+        raise CommandMissing(f"{PREFIX}{setting}_COMMAND: {word} is not found, or no program")
 
 
 def start(settings: Settings, database: Server, folder: Path) -> SecondInstance:

@@ -21,20 +21,24 @@ from kajovo_dr.recovery.request import UNDONE, beside, require_confirmed
 from kajovo_dr.settings import Settings
 
 
-def last_swapped(settings: Settings, which: str = "") -> RecoveryRecord:
-    """The recovery to undo: the one whose id begins so, or the last one that replaced a database.
+def last_swapped(settings: Settings, which: str = "", *, database: str = "") -> RecoveryRecord:
+    """The recovery or undo whose id begins so; without an id the last recovery that replaced the
+    database (empty: any): an undo that is repeated must not do the opposite.
 
     Raises `UndoImpossible` when there is none.
     """
     swapped = [
         record
         for record in records(settings.state)
-        if record.id.startswith(which) and _has_swapped(settings, record)
+        if (record.id.startswith(which) if which else record.kind == "recovery")
+        and (which or database in ("", record.database))
+        and _has_swapped(settings, record)
     ]
     if not swapped:
         of = f" whose id begins with {which!r}" if which else ""
+        what = repr(database) if database and not which else "a database"
         raise UndoImpossible(
-            f"no recovery{of} has replaced a database",
+            f"no recovery{of} has replaced {what}",
             hint="kajovo-dr incidents lists the recoveries.",
         )
     if which and len(swapped) > 1:
@@ -68,7 +72,8 @@ def require_possible(settings: Settings, of: RecoveryRecord) -> None:
     if holder != of.room_oid:
         raise UndoImpossible(
             f"{of.database!r} is no longer the database that recovery {of.short} restored",
-            hint="a later recovery or undo has replaced it: kajovo-dr incidents.",
+            hint="a later recovery or undo has replaced it: kajovo-dr incidents lists them. An undo"
+            " that failed is gone on with by kajovo-dr recover --resume, and undone by its id.",
         )
     if former is None:
         raise UndoImpossible(

@@ -183,7 +183,7 @@ def _hotel(settings: Settings, fresh: Fresh | None, progress: Progress) -> Itera
 def _with_application(settings: Settings, base_url: str, password: str) -> Settings:
     """The settings with the hotel's API, and the commands that stop and start it."""
     place = folder(settings)
-    return _with_legacy(settings).with_overrides(
+    return with_legacy(settings).with_overrides(
         app_base_url=settings.app_base_url or base_url,
         app_email=settings.app_email or SecretStr(supervisor.ADMIN_EMAIL),
         app_password=settings.app_password or SecretStr(password),
@@ -193,7 +193,7 @@ def _with_application(settings: Settings, base_url: str, password: str) -> Setti
     )
 
 
-def _with_legacy(settings: Settings) -> Settings:
+def with_legacy(settings: Settings) -> Settings:
     """The settings with the sandbox's legacy database, when it has one and no other is named."""
     legacy = source(settings).database(LEGACY_DATABASE)
     with databases.connect(legacy.database("postgres")) as session:

@@ -43,8 +43,8 @@ _TIMEOUT_S = 8 * 3600
 
 @dataclass
 class Outages:
-    """One database, and all that is done to it. live: as its clients know it. runbook: the plain
-    dump that is restored over it.
+    """One database, and all that is done to it. live: as its clients know it. calm_s: seconds of
+    requests before and after each.
     """
 
     settings: Settings

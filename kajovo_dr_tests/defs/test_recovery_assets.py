@@ -201,7 +201,7 @@ def test_no_backup_before_the_incident_is_refused_before_anything_is_touched(
     ("form", "said"),
     [
         (FORM | {"incident_time": "včera"}, "not a moment with an offset"),
-        (FORM | {"incident_time": "2026-11-23 03:10"}, "not a moment with an offset"),
+        (FORM | {"incident_time": "2026-10-25 02:10"}, "twice or not at all"),
         (FORM | {"database": "x" * 64}, "cannot name a database"),
         (FORM | {"database": ""}, "cannot name a database"),
         (FORM | {"confirm": "kajovo_hotel "}, "was typed as confirmation"),

@@ -29,7 +29,7 @@ def place() -> Iterator[Field]:
     ("server", "points"),
     [
         (False, kill_matrix.DATABASE),
-        (False, (*kill_matrix.UNDO, *kill_matrix.APPLICATION)),
+        (False, (*kill_matrix.UNDO, *kill_matrix.OF_THE_APPLICATION)),
         (True, kill_matrix.OF_THE_SERVER),
     ],
     ids=["process", "process-application", "server"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from kajovo_dr.backups.proof import PROOF_SUFFIX
 from kajovo_dr.backups.store import sidecar
+from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
     DrError,
     DumpDamaged,
@@ -44,6 +45,8 @@ from kajovo_dr.recovery.request import past_moment
 from kajovo_dr_tests.conftest import new_folder
 from kajovo_dr_tests.recovery.incidents import Incident, Service, flip, just_after, touched
 from kajovo_dr_tests.recovery.records import record
+
+PRAGUE = "Europe/Prague"
 
 
 def looked(incident: Incident, *, recording: bool = False, **changes: Any) -> Plan:
@@ -80,17 +83,17 @@ def test_a_good_plan_says_what_it_found_and_what_would_be_lost(incident: Inciden
     made = looked(incident)
     assert verdicts(made) == dict.fromkeys(
         (
-            *("confirmation", "backup", "server", "other recoveries", "live database", "rights"),
+            *("request", "backup", "server", "other recoveries", "live database", "rights"),
             *("sessions", "version", "roles", "extensions", "disk", "application"),
         ),
         "ok",
-    )
+    ) | {"incident": "warn"}
     made.require()
     assert made.backup.name == incident.backup.name
     assert (made.live, made.database_only) == ("answers", True)
     assert made.lost_rows == {"library.books": 2, "library.readers": 1}
     assert found(made, "backup").said.startswith(f"{incident.backup.name}, proven, ")
-    assert "Noční směna" in found(made, "confirmation").said
+    assert "Noční směna" in found(made, "request").said
 
 
 def test_everything_that_is_wrong_is_said_at_once(incident: Incident) -> None:
@@ -98,7 +101,7 @@ def test_everything_that_is_wrong_is_said_at_once(incident: Incident) -> None:
     incident.change(app_login_path="/session")
     made = looked(incident, confirm="knihovna", database_only=False)
     assert verdicts(made, of="fail") == dict.fromkeys(
-        ("confirmation", "backup", "application's URL", "Alembic", "login"), "fail"
+        ("request", "backup", "application's URL", "Alembic", "login"), "fail"
     )
     assert verdicts(made, of="ok").keys() >= {"server", "live database", "rights", "sessions"}
     with pytest.raises(PreflightFailed) as all_of_it:
@@ -142,8 +145,65 @@ def test_a_database_of_the_server_itself_is_not_recovered(incident: Incident, na
 def test_an_incident_in_the_future_is_refused() -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     with pytest.raises(SettingError, match=r"--before .* lies in the future"):
-        past_moment(tomorrow, "--before")
-    assert past_moment("  ", "--before") is None
+        past_moment(tomorrow, "--before", PRAGUE)
+    assert past_moment("  ", "--before", PRAGUE) is None
+
+
+def test_a_moment_without_an_offset_is_of_the_settings_time_zone() -> None:
+    summer = past_moment("2026-07-01 03:10", "--before", PRAGUE)
+    assert summer == datetime(2026, 7, 1, 1, 10, tzinfo=UTC)
+    assert past_moment("2026-07-01T03:10-05:00", "--before", PRAGUE) == datetime(
+        2026, 7, 1, 8, 10, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize("typed", ["2026-10-25 02:30", "2026-03-29 02:30"])
+def test_an_hour_that_comes_twice_or_never_wants_an_offset(typed: str) -> None:
+    with pytest.raises(SettingError, match="twice or not at all") as refused:
+        past_moment(typed, "--before", PRAGUE)
+    assert "+01:00" in refused.value.hint
+    assert "+02:00" in refused.value.hint
+
+
+def test_an_incident_that_was_detected_before_it_happened_is_refused(incident: Incident) -> None:
+    at = datetime.now(UTC) - timedelta(seconds=1)
+    made = looked(incident, incident_at=at, detected_at=at - timedelta(hours=1))
+    refused(made, SettingError, "it was detected before it happened")
+
+
+def test_a_backup_of_another_database_does_not_replace_this_one(
+    incident: Incident, new_database: Callable[[str], Server]
+) -> None:
+    other = new_database("mzdy")
+    incident.execute("CREATE TABLE mzdy (částka int)", on=other)
+    backup = take(incident.settings, other, reason="test").backup
+    made = looked(incident, backup=backup.name)
+    refused(made, SettingError, "is a backup of 'mzdy', not of")
+
+
+def test_a_fence_around_the_live_database_is_told(incident: Incident) -> None:
+    admin, name = incident.live.database("postgres"), incident.live.dbname
+    incident.execute(
+        f"ALTER DATABASE {name} SET default_transaction_read_only = on",
+        f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC",
+        on=admin,
+    )
+    made = looked(incident)
+    made.require()
+    assert "default_transaction_read_only" in found(made, "fences").said
+    assert "is not granted to everybody" in found(made, "privileges").said
+
+
+def test_a_user_whose_sessions_are_read_only_is_refused(incident: Incident) -> None:
+    url = incident.live.setting("default_transaction_read_only", "on").url()
+    incident.change(restore_url=url)
+    refused(looked(incident), ServerError, "are read-only")
+
+
+def test_a_command_that_is_no_program_is_found_before_it_is_needed(incident: Incident) -> None:
+    incident.change(app_stop_command=("/nonsuch",), app_start_command=("/nonsuch",))
+    made = looked(incident, database_only=False)
+    assert "APP_STOP_COMMAND: /nonsuch is no program here" in found(made, "command").said
 
 
 # --- the backup
@@ -230,7 +290,7 @@ def test_a_disk_that_cannot_be_seen_is_a_warning(incident: Incident) -> None:
     incident.change(restore_url=url)
     made = looked(incident)
     made.require()
-    assert verdicts(made, of="warn") == {"disk": "warn"}
+    assert verdicts(made, of="warn") == {"disk": "warn", "incident": "warn"}
     assert "cannot be seen from here" in found(made, "disk").said
 
 
@@ -345,7 +405,7 @@ def test_a_recovery_that_has_not_ended_keeps_others_from_beginning(
     made = looked(incident)
     wrong = found(made, "other recoveries").error
     assert isinstance(wrong, RecoveryUnfinished)
-    assert str(wrong).endswith("by Kája began at 2026-11-23 05:40 UTC and has not ended")
+    assert str(wrong).endswith("by Kája began at 2026-11-23 06:40:00 CET and has not ended")
     assert "--resume" in wrong.hint
     assert "--abandon" in wrong.hint
 

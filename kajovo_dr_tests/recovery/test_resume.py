@@ -205,7 +205,8 @@ def test_the_application_that_was_stopped_is_started_when_one_is_given_up(
     incident: Incident, service: Service
 ) -> None:
     begun = incident.begin(database_only=False)
-    begun.do("stop")
+    for name in ("safety", "stop"):
+        begun.do(name)
     give_up(incident)
     assert service.verbs == ["stop", "start"]
     assert service.running
@@ -215,7 +216,7 @@ def test_a_recovery_is_given_up_though_the_application_does_not_start(
     incident: Incident, service: Service
 ) -> None:
     begun = incident.begin(database_only=False)
-    for name in ("stop", "restore"):
+    for name in ("safety", "stop", "restore"):
         begun.do(name)
     service.deaf_from = 1
     with pytest.raises(ControlFailed, match="was not started"):

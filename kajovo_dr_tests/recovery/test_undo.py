@@ -24,7 +24,7 @@ def test_an_undo_puts_the_former_database_back_and_can_be_undone(incident: Incid
     # what was written after the recovery is not lost either
     assert ("book", "4", "Kytice") in incident.content(undone.replaced)
 
-    redone = incident.undo(note="přece jen")
+    redone = incident.undo(undone.id, note="přece jen")
     assert ("book", "4", "Kytice") in incident.content()
     assert (redone.undoes, redone.note) == (undone.id, "přece jen")
     assert incident.content(redone.replaced) == before
