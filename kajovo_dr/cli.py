@@ -190,6 +190,11 @@ def verify(settings: Settings, backup: str, by_restoring: bool, as_json: bool) -
     found.require(name)
     rows = sum(found.counts.values())
     terminal.say(f"{terminal.mark(ok=True)} {name}: whole, {rows} rows, sha256 {found.sha256}")
+    if verified.called_damaged:
+        terminal.say(
+            "   it is recorded as damaged, and is not used until it is proven again: kajovo-dr"
+            f" verify {name} --restore"
+        )
 
 
 @cli.command()
@@ -271,7 +276,8 @@ def adopt(settings: Settings, folder: Path, dry_run: bool, as_json: bool) -> Non
 @with_settings
 def doctor(settings: Settings, all_settings: bool, as_json: bool) -> None:
     """Say what is configured, reachable and missing, and what to do about it."""
-    from kajovo_dr.doctor import examine, show_settings
+    from kajovo_dr.doctor import examine
+    from kajovo_dr.doctor_settings import show_settings
 
     if all_settings:
         show_settings(settings, as_json=as_json)

@@ -15,23 +15,30 @@ import click
 
 from kajovo_dr import files, terminal
 from kajovo_dr.cli_options import json_option, with_settings
-from kajovo_dr.errors import FileRefused, LogBroken, SettingError
+from kajovo_dr.errors import FileRefused, LogBroken
 from kajovo_dr.settings import Settings
 
 if TYPE_CHECKING:
     from kajovo_dr.recovery.chain import Chain
     from kajovo_dr.recovery.incident_log import IncidentLog
+    from kajovo_dr.recovery.page_blocks import Cell
     from kajovo_dr.recovery.record import IncidentEntry
     from kajovo_dr.recovery.report_words import Words
 
 #: Stands for standard output where a file is named.
 _OUTPUT = "-"
+_COLOURS = {"good": "green", "warn": "yellow", "bad": "red"}
 
 
 @click.command()
-@click.option("--show", "wanted", metavar="ID", help="Print one; the beginning of its id suffices.")
+@click.option(
+    "--show",
+    "wanted",
+    metavar="ID",
+    help="Print one with all its attempts; the beginning of its id suffices.",
+)
 @click.option("--verify", "only_verify", is_flag=True, help="Check that no line was tampered with.")
-@click.option("--markdown", metavar="FILE", help="Write the log, or the one of --show; - prints.")
+@click.option("--markdown", metavar="FILE", help="Write the log, or that of --show; - prints.")
 @click.option("--html", metavar="FILE", help="The same as one self-contained HTML page.")
 @click.option("--lang", type=click.Choice(["en", "cs"]), help="Language of what is written.")
 @json_option
@@ -46,6 +53,7 @@ def incidents(
     as_json: bool,
 ) -> None:
     """Show the incident log, verify it, or render it for people."""
+    from kajovo_dr.recovery import incident_attempts
     from kajovo_dr.recovery.incident_log import IncidentLog
 
     _require_sense(wanted, only_verify, markdown, html, as_json=as_json)
@@ -56,7 +64,7 @@ def incidents(
         _verify(log, as_json=as_json)
         return
     entries = log.read()
-    chosen = None if wanted is None else _chosen(entries, wanted)
+    chosen = None if wanted is None else incident_attempts.chosen(entries, wanted)
     if markdown is None and html is None:
         _show(entries, chosen, settings, as_json=as_json)
     for kind, file in (("markdown", markdown), ("html", html)):
@@ -82,26 +90,6 @@ def _require_sense(
         raise click.UsageError("only one page can be printed: name a file for the other")
 
 
-def _chosen(entries: Sequence[IncidentEntry], wanted: str) -> IncidentEntry:
-    """The entry of that id, else the one whose id begins so, with its hyphens or without."""
-    for entry in entries:
-        if entry.id == wanted:
-            return entry
-    found = [each for each in entries if wanted and _begins(each.id, wanted)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise SettingError(
-            f"the incident log has no entry {wanted!r}", hint="kajovo-dr incidents lists them."
-        )
-    named = ", ".join(entry.id for entry in found)
-    raise SettingError(f"{wanted!r} may be each of {named}", hint="type more of the id.")
-
-
-def _begins(entry_id: str, wanted: str) -> bool:
-    return entry_id.startswith(wanted) or entry_id.replace("-", "").startswith(wanted)
-
-
 def _verify(log: IncidentLog, *, as_json: bool) -> None:
     found = log.verify()
     if as_json:
@@ -123,24 +111,51 @@ def _chain_json(found: Chain) -> dict[str, Any]:
 
 def _show(
     entries: Sequence[IncidentEntry],
-    chosen: IncidentEntry | None,
+    chosen: Sequence[IncidentEntry] | None,
     settings: Settings,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
-        every = [entry.model_dump(mode="json") for entry in entries]
-        terminal.show_json(every if chosen is None else chosen.model_dump(mode="json"))
+        shown = entries if chosen is None else chosen
+        terminal.show_json([entry.model_dump(mode="json") for entry in shown])
     elif chosen is not None:
-        terminal.say(_one("markdown", entries, chosen, settings).rstrip("\n"))
+        _tell(chosen, entries, settings)
     elif not entries:
         terminal.say(f"no recovery was logged yet in {settings.state}")
     else:
         _table(entries, settings)
 
 
+def _tell(
+    chosen: Sequence[IncidentEntry], entries: Sequence[IncidentEntry], settings: Settings
+) -> None:
+    """All that is known of some incidents, in aligned columns."""
+    from kajovo_dr.recovery.incident_pages import incidents as told
+    from kajovo_dr.recovery.page_blocks import Heading, Table, visible
+    from kajovo_dr.recovery.report_words import Words
+
+    for number, block in enumerate(told(chosen, Words.of(settings), entries)):
+        if isinstance(block, Table):
+            rows = [[_coloured(cell) for cell in row] for row in block.rows]
+            terminal.table(block.titles, rows)
+        else:
+            if number:
+                terminal.say()
+            heading = isinstance(block, Heading)
+            terminal.say(click.style(visible(block.text), bold=True) if heading else block.text)
+
+
+def _coloured(cell: Cell | str) -> str:
+    from kajovo_dr.recovery.page_blocks import visible
+
+    if isinstance(cell, str):
+        return visible(cell)
+    colour = _COLOURS.get(cell.tone)
+    return click.style(visible(cell.text), fg=colour) if colour else visible(cell.text)
+
+
 def _table(entries: Sequence[IncidentEntry], settings: Settings) -> None:
-    from kajovo_dr.recovery.incident_pages import undone_by
     from kajovo_dr.recovery.report_words import Words
 
     words = Words(settings.timezone)
@@ -149,22 +164,23 @@ def _table(entries: Sequence[IncidentEntry], settings: Settings) -> None:
             *("ID", "KIND", "STARTED", "RESULT", "DURATION", "RTO"),
             *("OUTAGE", "DATA LOST", "BACKUP", "WHO"),
         ],
-        [_cells(entry, undone_by(entry, entries), words) for entry in entries],
+        [_cells(entry, words, entries) for entry in entries],
     )
 
 
-def _cells(entry: IncidentEntry, undone: str | None, words: Words) -> list[str]:
-    from kajovo_dr.recovery.incident_pages import outage_of, outcome
+def _cells(entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry]) -> list[str]:
+    from kajovo_dr.recovery import incident_outcome as outcome
+    from kajovo_dr.recovery.incident_attempts import short_id, undone_by
 
-    result = outcome(entry, words).text
+    result, undone = outcome.result(entry, words, entries).text, undone_by(entry, entries)
     return [
-        entry.id,
+        short_id(entry, entries),
         entry.kind,
         words.moment(entry.started_at),
-        f"{result}, undone by {undone}" if undone else result,
+        f"{result}, undone by {short_id(undone, entries)}" if undone else result,
         words.duration(entry.duration_s),
-        entry.rto_verdict,
-        outage_of(entry, words),
+        outcome.verdict(entry, words, entries).text,
+        outcome.outage(entry, words, entries).text,
         words.duration(entry.data_lost_s),
         entry.backup or "",
         entry.who,
@@ -175,14 +191,14 @@ def _rendered(
     kind: str,
     log: IncidentLog,
     entries: Sequence[IncidentEntry],
-    chosen: IncidentEntry | None,
+    chosen: Sequence[IncidentEntry] | None,
     settings: Settings,
 ) -> str:
     from kajovo_dr.recovery import report
     from kajovo_dr.recovery.report_words import Words
 
     if chosen is not None:
-        return _one(kind, entries, chosen, settings)
+        return _some(kind, entries, chosen, settings)
     words, found = Words.of(settings), log.verify()
     render = report.page if kind == "markdown" else report.page_html
     return render(
@@ -195,14 +211,17 @@ def _rendered(
     )
 
 
-def _one(
-    kind: str, entries: Sequence[IncidentEntry], chosen: IncidentEntry, settings: Settings
+def _some(
+    kind: str,
+    entries: Sequence[IncidentEntry],
+    chosen: Sequence[IncidentEntry],
+    settings: Settings,
 ) -> str:
     from kajovo_dr.recovery import report
     from kajovo_dr.recovery.report_words import Words
 
     words = Words.of(settings)
-    render = report.incident if kind == "markdown" else report.incident_html
+    render = report.incidents if kind == "markdown" else report.incidents_html
     page = render(chosen, words.timezone, language=words.language, rto=words.rto, entries=entries)
     return page.rstrip("\n") + "\n"
 

@@ -1,27 +1,27 @@
 """``kajovo-dr doctor``: what is configured, reachable and missing, each with its next step.
 
-Belongs here: looking, and nothing but looking: it starts no server and changes nothing. Not here:
-the work of the rooms that it asks.
+Belongs here: looking, and nothing but looking: it starts no server and changes nothing; settings'
+servers, tools and store. Not here: recoveries and what they need (``doctor_recovery``), what of the
+settings may be shown (``doctor_settings``), and the work of the rooms that are asked.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from psycopg import sql
 from pydantic import SecretStr
 
-from kajovo_dr import terminal
+from kajovo_dr import doctor_recovery, terminal
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.recovery_point import recovery_point
 from kajovo_dr.backups.scratch import named_server, refuse_production
 from kajovo_dr.backups.store import Store, open_store
+from kajovo_dr.doctor_finding import Finding, asked, failure
 from kajovo_dr.errors import (
     DoctorFindings,
     DrError,
@@ -31,27 +31,16 @@ from kajovo_dr.errors import (
     SettingError,
     UrlError,
 )
-from kajovo_dr.postgres import client_tools, databases, disposable, embedded
+from kajovo_dr.postgres import client_tools, clusters, databases, disposable, embedded
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery import leftovers
-from kajovo_dr.recovery.journal import records
 from kajovo_dr.recovery.report import human_duration
-from kajovo_dr.recovery.resume import standings
+from kajovo_dr.sandbox.stack import uses_sandbox
 from kajovo_dr.settings import PREFIX, Settings
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
 _ROOM_FOR = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor: ok, warn or fail."""
-
-    name: str
-    verdict: str
-    said: str
-    hint: str = ""
 
 
 def examine(settings: Settings, *, as_json: bool) -> None:
@@ -71,65 +60,60 @@ def examine(settings: Settings, *, as_json: bool) -> None:
         raise DoctorFindings(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}")
 
 
-def show_settings(settings: Settings, *, as_json: bool) -> None:
-    """Print every setting: variable, value in force (secrets only as ``set``), meaning."""
-    rows = [
-        [PREFIX + name.upper(), _shown(getattr(settings, name)), field.description or ""]
-        for name, field in type(settings).model_fields.items()
-    ]
-    if as_json:
-        terminal.show_json({variable: shown for variable, shown, _ in rows})
-    else:
-        for variable, shown, meaning in rows:
-            terminal.say(f"{variable} = {shown}\n    {meaning}")
+@dataclass(frozen=True)
+class _Protected:
+    """The settings with the database to look at; missing: why there is none, as a finding.
 
+    sandbox: it is the hotel, whose application and drills need no setting.
+    """
 
-def _shown(value: Any) -> str:
-    """A value without what may be secret in it: tables by their keys, URLs without a login."""
-    if value is None:
-        return "(unset)"
-    if isinstance(value, SecretStr):
-        return "(set)"
-    if isinstance(value, dict):
-        return f"keys: {', '.join(value)}"
-    if isinstance(value, tuple):
-        return ", ".join(getattr(each, "name", str(each)) for each in value)
-    return re.sub(r"//[^/@]*@", "//…@", str(value))
+    settings: Settings
+    sandbox: bool = False
+    missing: Finding | None = None
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read; state folder {settings.state}")
     yield _tools(settings)
-    yield from _store(settings)
-    yield _asked("server of proofs", lambda: _proofs(settings))
+    protected = _protected(settings)
+    settings = protected.settings
+    yield from _store(settings, protected.missing)
+    yield asked("server of proofs", lambda: _proofs(settings))
     yield from _role_of_proofs(settings)
-    yield from _recoveries(settings)
-    if settings.database_url is None:
-        said = "not configured: kajovo-dr up and demo run on the embedded sandbox hotel"
-        hint = f"set {PREFIX}DATABASE_URL to protect a real database."
-        yield Finding("database", "warn", said, hint)
-        return
-    yield _asked("database", lambda: _database(source(settings), settings))
-    yield _asked("server of restores", lambda: _restores(settings))
-    yield _asked("Dagster storage", lambda: _storage(settings))
-    yield from _application(settings)
-
-
-def _recoveries(settings: Settings) -> list[Finding]:
-    """What recoveries left: those that have not ended, and databases beside the live one."""
-    from kajovo_dr.sandbox.stack import protected_database
-
-    ours = settings.database_url is None and settings.restore_url is None
     try:
-        with contextlib.ExitStack() as running:
-            if ours and records(settings.state):  # else there is no need to start its server
-                settings = running.enter_context(protected_database(settings))
-            unended = [
-                Finding("recovery", "warn", each.said, each.hint) for each in standings(settings)
-            ]
-            return [*unended, *_beside(settings)]
+        open_ones = doctor_recovery.unended(
+            settings, asleep=protected.sandbox and protected.missing is not None
+        )
+        yield from (each.finding for each in open_ones)
     except DrError as error:
-        return [Finding("recovery", "fail", str(error), error.hint)]
+        open_ones = []
+        yield failure("recovery", error)
+    yield from _beside(settings)
+    yield doctor_recovery.incident_log(settings)
+    yield doctor_recovery.drill(settings)
+    yield protected.missing or asked("database", lambda: _database(source(settings), settings))
+    if settings.database_url or settings.restore_url:
+        yield asked("server of restores", lambda: _restores(settings))
+    yield asked("Dagster storage", lambda: _storage(settings))
+    if not protected.sandbox:
+        yield from doctor_recovery.drills_application(settings)
+        yield from doctor_recovery.application(settings, open_ones)
+
+
+def _protected(settings: Settings) -> _Protected:
+    """The hotel's server is asked when it runs, and never started."""
+    try:
+        if not uses_sandbox(settings):
+            return _Protected(settings)
+        hotel = clusters.hotel_cluster(settings).running()
+    except DrError as error:
+        return _Protected(settings, missing=failure("database", error))
+    if hotel is None:
+        said = "not configured, and the sandbox hotel does not run"
+        hint = f"start it: kajovo-dr up; or set {PREFIX}DATABASE_URL to protect a real database."
+        return _Protected(settings, sandbox=True, missing=Finding("database", "warn", said, hint))
+    url = SecretStr(hotel.database(clusters.HOTEL_DATABASE).url())
+    return _Protected(settings.with_overrides(database_url=url), sandbox=True)
 
 
 def _beside(settings: Settings) -> Iterator[Finding]:
@@ -142,18 +126,13 @@ def _beside(settings: Settings) -> Iterator[Finding]:
         for each in kept:
             said = f"{each.name}, {human_bytes(each.bytes_on_disk)}, was replaced by"
             said += f" {each.record.kind} {each.record.short}"
-            hint = f"it stays: {each.why}." if each.why else "drop it: kajovo-dr cleanup."
-            yield Finding("replaced database", "ok" if each.why else "warn", said, hint)
+            if each.why:
+                yield Finding("replaced database", "ok", f"{said}; it stays: {each.why}")
+            else:
+                yield Finding("replaced database", "warn", said, "drop it: kajovo-dr cleanup.")
         for name in strange:
             said = f"{name!r} was left by a recovery that this state folder does not know"
             yield Finding("leftover", "warn", said, "look at it, then drop it by hand.")
-
-
-def _asked(name: str, question: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name, "ok", question())
-    except DrError as error:
-        return Finding(name, "fail", str(error), error.hint)
 
 
 def _tools(settings: Settings) -> Finding:
@@ -166,7 +145,7 @@ def _tools(settings: Settings) -> Finding:
             for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql")
         }
     except DrError as error:
-        return Finding("client tools", "fail", str(error), error.hint)
+        return failure("client tools", error)
     said = f"{', '.join(f'{tool} {each.text}' for tool, each in versions.items())} in {folder}"
     if client_tools.knows_restrict(versions["psql"]):
         return Finding("client tools", "ok", said)
@@ -177,12 +156,12 @@ def _tools(settings: Settings) -> Finding:
     return Finding("client tools", "warn", said, hint)
 
 
-def _store(settings: Settings) -> Iterator[Finding]:
+def _store(settings: Settings, missing: Finding | None) -> Iterator[Finding]:
     try:
         store = open_store(settings)
         entries = catalog.entries(store)
     except DrError as error:
-        yield Finding("store", "fail", str(error), error.hint)
+        yield failure("store", error)
         return
     sound = [entry.backup for entry in entries if entry.backup is not None]
     free = store.free_bytes()
@@ -200,18 +179,11 @@ def _store(settings: Settings) -> Iterator[Finding]:
             reason = entry.backup.proof.reason if entry.backup.proof else ""
             said = f"{entry.backup.name} is damaged: {reason}"
             yield Finding("backup", "warn", said, "take a new one: kajovo-dr backup --prove.")
-    yield from _recovery(settings, store)
-
-
-def _recovery(settings: Settings, store: Store) -> Iterator[Finding]:
-    try:
-        protected = source(settings)
-    except NotConfigured as missing:
-        yield Finding("recovery point", "warn", f"not judged: {missing}", missing.hint)
-    except DrError:  # a finding of its own
-        pass
-    else:
-        yield _recovery_point(settings, store, protected)
+    if missing is not None:
+        yield Finding("recovery point", "warn", f"not judged: {missing.said}", missing.hint)
+        return
+    with contextlib.suppress(UrlError):  # a finding of its own
+        yield _recovery_point(settings, store, source(settings))
 
 
 def _recovery_point(settings: Settings, store: Store, protected: Server) -> Finding:
@@ -356,19 +328,3 @@ def _identity(server: Server) -> _Identity:
         assert row is not None
         started_at, database = row
         return _Identity(started_at, database, session.info.server_version // 10_000)
-
-
-def _application(settings: Settings) -> Iterator[Finding]:
-    from kajovo_dr.recovery.readiness import wait_until_ready
-
-    for name in ("app_base_url", "migrate_dir"):
-        if not getattr(settings, name):
-            said = f"{PREFIX}{name.upper()} is not set: a recovery would stop there"
-            meaning = type(settings).model_fields[name].description
-            yield Finding("application", "warn", said, f"set it: {meaning}.")
-    if settings.app_login_path and not (settings.app_email and settings.app_password):
-        hint = f"set {PREFIX}APP_EMAIL and {PREFIX}APP_PASSWORD."
-        yield Finding("application", "warn", "no login: the smoke test would stop there", hint)
-    if settings.app_base_url:
-        once = settings.with_overrides(app_ready_attempts=1)
-        yield _asked("readiness", lambda: f"{wait_until_ready(once).url} answers that it is ready")

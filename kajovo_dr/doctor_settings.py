@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import SecretStr
@@ -23,14 +24,11 @@ _PARAMETER = re.compile(r"([?&;][^=&;\s]*=)[^&;\s]+")
 #: Words of a command that hold no secret: an option by its name, a word or a dotted name of
 #: letters, a path, a number of few digits, a template.
 _HARMLESS = re.compile(
-    r"-[A-Za-z]{1,3}|--[A-Za-z][A-Za-z-]*|[A-Za-z][A-Za-z._-]*|([A-Za-z]:)?[\\/~.][\w\\/.~ -]*"
+    r"-[A-Za-z]{1,3}|--[A-Za-z][A-Za-z-]*|[A-Za-z][A-Za-z._-]*|([A-Za-z]:)?[\\/~.][\w\\/.~-]*"
     r"|[0-9]{1,5}|\{\w+\}"
 )
-#: Options whose next word is a secret, a script, or has one in it.
-_BEFORE_SECRET = re.compile(
-    r"-[cdHpbu]|--(header|user|data.*|cookie|command|.*(pass|pwd|token|secret|key|auth|cred).*)",
-    re.IGNORECASE,
-)
+#: Words whose next one may be a secret of letters alone.
+_BEFORE_SECRET = re.compile(r"-p|.*(pass|pwd|token|secret|key|auth|cred|cookie).*", re.IGNORECASE)
 
 
 def show_settings(settings: Settings, *, as_json: bool) -> None:
@@ -68,7 +66,7 @@ def command(words: Sequence[str]) -> Iterator[str]:
     if not words:
         return
     yield program(words)
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         name, given, _ = word.partition("=")
         if _BEFORE_SECRET.fullmatch(before) or not _HARMLESS.fullmatch(name):
             yield MASK

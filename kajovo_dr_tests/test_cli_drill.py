@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import drill_history
 from kajovo_dr.recovery.drill_record import PHASES
-from kajovo_dr.sandbox import schema
+from kajovo_dr.sandbox import legacy_database, schema
 from kajovo_dr.sandbox.seed import seed
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.conftest import new_folder
@@ -42,6 +43,7 @@ def test_a_drill_of_the_sandbox_hotel_needs_no_setting(sandbox: Settings, tmp_pa
         hotel = clusters.ensure_database(server, clusters.HOTEL_DATABASE)
         schema.upgrade(hotel.sqlalchemy_url(), schema.OLD_REVISION)
         seed(hotel, rows=300, media_root=sandbox.state / "sandbox" / "media")
+        legacy_database.create(hotel)
         with databases.connect(server) as session:
             names = session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
         copy = tmp_path / "zpráva.html"
@@ -58,9 +60,13 @@ def test_a_drill_of_the_sandbox_hotel_needs_no_setting(sandbox: Settings, tmp_pa
     assert facts["zoo"]["caught"] > 40  # type: ignore[operator]
     assert facts["smoke"] == {"passed": 13, "endpoints": 13}  # the photo's file was found, too
     lines = done.out.splitlines()
-    assert lines[0].split() == ["FÁZE", "DOBA", "VÝSLEDEK", "PODROBNOSTI"]
+    assert facts["legacy"] == {"imported": 38, "scanned": 38, "domains": 5}
+    assert lines[0].split() == ["FÁZE", "TRVÁNÍ", "VÝSLEDEK", "PODROBNOSTI"]
+    assert all("  v pořádku  " in line for line in lines[1 : 1 + len(PHASES)])
     assert lines[1 + PHASES.index("leftovers")].startswith("hledání pozůstatků")
-    assert any(line.startswith("ok Doba obnovy (RTO): ") for line in lines)
+    assert any(line.startswith("   Celá obnova: záloha + obnova databáze + ") for line in lines)
+    assert any(re.match(r"   Doba obnovy \(RTO\): .+, splněno \(varování nad", li) for li in lines)
+    assert not [line for line in lines if re.match(r"(ok|warn|FAIL) ", line)]
     assert lines[-1] == f"   zpráva: {sandbox.state / 'drills' / f'{record.id}.html'}"
     assert copy.read_bytes() == (sandbox.state / "drills" / f"{record.id}.html").read_bytes()
     assert not list(sandbox.state.glob("drill-*"))
@@ -74,6 +80,7 @@ def test_a_lost_hotel_is_a_failed_drill(sandbox: Settings) -> None:
         "the drill failed in the phase backup: database 'kajovo_hotel' does not exist" in done.err
     )
     assert DatabaseMissing.hint.split(";")[0] in done.err
+    assert "  failed  " in done.out
     (record,) = drill_history.read(sandbox.state).drills
     assert (record.ok, record.failed_phase) == (False, "backup")
 

@@ -22,11 +22,16 @@ from kajovo_dr.settings import Settings
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found. unrecorded: why the store does not know of the damage; empty when it does."""
+    """What was found. unrecorded: why the store does not know of the damage; empty when it does.
+
+    called_damaged: the store's record says so of a backup that is whole: earlier it was not, or did
+    not restore, and only a proof can take that back.
+    """
 
     name: str
     found: Inspection
     unrecorded: str = ""
+    called_damaged: bool = False
 
 
 def verify_named(settings: Settings, named: str, *, progress: Progress = silent) -> Verified:
@@ -50,7 +55,8 @@ def verify_named(settings: Settings, named: str, *, progress: Progress = silent)
         backup = catalog.load(path)
     with disk_may_fail(settings.store_dir, backup):
         found = verify(backup, transport=transport, timeout=limit, progress=progress)
-    return Verified(backup.name, found, record_damage(settings.store_dir, backup, found))
+    unrecorded = record_damage(settings.store_dir, backup, found)
+    return Verified(backup.name, found, unrecorded, found.ok and backup.state == "damaged")
 
 
 def _judged_alone(path: Path, transport: Transport, limit: float, progress: Progress) -> Inspection:

@@ -32,7 +32,7 @@ PHRASES: dict[str, dict[str, str]] = {
             "zbytek: databázi {name} zanechala obnova, o které tato složka stavu neví"
         ),
     },
-    "safety": {"not taken: {error}": "nepořízena: {error}"},
+    "safety": {"{backup}": "{backup}", "not taken: {error}": "nepořízena: {error}"},
     "stop": {
         f"{_NO_COMMAND}it runs on until the swap ends its sessions": "není nastaven příkaz: běží,"
         " dokud výměna neukončí její spojení",
@@ -98,10 +98,11 @@ CONTROL = {
     "{setting} ({program}): exit code 0 in {duration}": "{setting} ({program}): návratový kód 0 za"
     " {duration}",
 }
-#: What a place holds; any other one anything at all.
+#: What a place holds; any other one anything up to the next phrase.
 _PLACES = {
+    "error": ".+",
     **dict.fromkeys(("rows", "tables", "number", "all", "gone"), r"\d+"),
-    **dict.fromkeys(("setting", "revision", "before", "program", "url", "file"), r"\S+"),
+    **dict.fromkeys(("setting", "revision", "before", "program", "url", "file", "backup"), r"\S+"),
     "duration": r"[\d.]+ m?s",
     "steps": r"\w+ [\d.]+ s(?:, \w+ [\d.]+ s)*",
     "domains": r"\S+: \d+ of \d+(?:, \S+: \d+ of \d+)*",
@@ -118,8 +119,6 @@ def in_czech(phase: str, detail: str) -> tuple[str, bool]:
 
 
 def _phrase(phase: str, text: str) -> tuple[str, bool] | None:
-    if phase == "safety" and text.startswith("kajovo-postgres-"):
-        return text, True  # the backup's name
     for pattern, czech in _patterns(phase):
         if found := pattern.fullmatch(text):
             values = found.groupdict()
@@ -149,5 +148,5 @@ def _patterns(phase: str) -> list[tuple[re.Pattern[str], str]]:
 def _regex(phrase: str) -> str:
     parts = re.split(r"\{(\w+)\}", phrase)
     for place in range(1, len(parts), 2):
-        parts[place] = f"(?P<{parts[place]}>{_PLACES.get(parts[place], '.+')})"
+        parts[place] = f"(?P<{parts[place]}>{_PLACES.get(parts[place], '[^;]+')})"
     return "".join(part if place % 2 else re.escape(part) for place, part in enumerate(parts))

@@ -110,6 +110,7 @@ def _body(settings: Settings, record: DrillRecord, history: History, words: Word
     colour = "good" if record.ok else "bad"
     ended = _text(drill_tables.result(record, words))
     rows = map(_escaped, drill_tables.history_rows(history, words))
+    made_of = drill_tables.made_of(record, words)
     parts = [
         f"<h1>{_text(words('title', id=record.id))}: <span class='{colour}'>{ended}</span></h1>",
         _about(record, words),
@@ -119,7 +120,7 @@ def _body(settings: Settings, record: DrillRecord, history: History, words: Word
         *(_advice_html(each) for each in advice(record, history, seen, words)),
         f"<h2>{_text(words('phases'))}</h2>",
         _phases_html(record, words),
-        f'<p class="muted">{_text(drill_tables.made_of(record, words))}</p>',
+        f'<p class="muted">{_text(made_of)}</p>' if made_of else "",
         f"<h2>{_text(words('history'))}</h2>",
         drill_charts.charts(shown or [record], words),
         table(_escaped(drill_tables.history_titles(words)), rows),

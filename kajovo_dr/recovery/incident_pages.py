@@ -1,21 +1,24 @@
 """What is told of a recovery and of the whole log, in which order.
 
-Belongs here: every fact of an entry as blocks of a page. Not here: words (``report_words``) and
-markup (``page_blocks``).
+Belongs here: every fact of an entry as blocks of a page. Not here: how it ended
+(``incident_outcome``), words (``report_words``) and markup (``page_blocks``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from kajovo_dr.recovery import incident_outcome
 from kajovo_dr.recovery.chain import Break
-from kajovo_dr.recovery.page_blocks import Block, Cell, Heading, Line, Table, Tone
-from kajovo_dr.recovery.record import IncidentEntry, Outage, Phase
+from kajovo_dr.recovery.incident_attempts import short_id, undone_by
+from kajovo_dr.recovery.page_blocks import Block, Cell, Heading, Line, Table
+from kajovo_dr.recovery.record import IncidentEntry, Phase
 from kajovo_dr.recovery.report_words import NOTHING, Words
 from kajovo_dr.recovery.smoke import EndpointResult, SmokeReport
 
-_TONES: dict[str, Tone] = {"pass": "good", "warn": "warn", "fail": "bad"}
+#: Phases that are no work, only an end.
+_ENDS = {"interrupted": "cut off", "abandoned": "given up"}
 
 
 def log(
@@ -35,20 +38,27 @@ def log(
     if unreadable:
         said = "Lines of incidents.jsonl that cannot be read and were kept: {lines}."
         blocks.append(Line(words(said, lines=", ".join(map(str, unreadable)))))
-    for entry in reversed(entries):
-        blocks += incident(entry, words, undone_by(entry, entries))
-    return blocks
+    return blocks + incidents(list(reversed(entries)), words, entries)
 
 
-def incident(entry: IncidentEntry, words: Words, undone: str | None = None) -> list[Block]:
-    """One recovery or undo. undone: the id of the entry that undid it."""
+def incidents(
+    chosen: Sequence[IncidentEntry], words: Words, entries: Sequence[IncidentEntry]
+) -> list[Block]:
+    """Several incidents in their order. entries: the log's."""
+    return [block for entry in chosen for block in incident(entry, words, entries)]
+
+
+def incident(
+    entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry] = ()
+) -> list[Block]:
+    """One recovery or undo. entries: the log's, among which may be what came of it."""
     facts = [
         (words(fact), value)
-        for fact, value in _facts(entry, words, undone)
+        for fact, value in _facts(entry, words, entries)
         if value is not None and (entry.kind == "recovery" or value != NOTHING)
     ]
     blocks: list[Block] = [
-        Heading(2, title(entry, words)),
+        Heading(2, title(entry, words), entry.id),
         Table((words("what"), words("value")), facts),
     ]
     if entry.phases:
@@ -65,44 +75,28 @@ def title(entry: IncidentEntry, words: Words) -> str:
     return words("Incident {id}" if entry.kind == "recovery" else "Undo {id}", id=entry.id)
 
 
-def undone_by(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> str | None:
-    """The id of the entry that undid this one: of the attempts at a recovery that which swapped."""
-    undos = [each for each in entries if each.kind == "undo" and each.succeeded and each.undoes]
-    for undo in reversed(undos):
-        attempts = [each for each in entries if _attempt(each.id, undo.undoes or "")]
-        if entry in ([each for each in attempts if each.swapped_at] or attempts):
-            return undo.id
-    return None
-
-
-def outcome(entry: IncidentEntry, words: Words) -> Cell:
-    """How it ended, in a few words."""
-    if entry.succeeded:
-        return Cell(words("recovered" if entry.kind == "recovery" else "undone"), "good")
-    if entry.failed_phase is None:
-        return Cell(words("failed"), "bad")
-    return Cell(words("failed in {phase}", phase=words.phase(entry.failed_phase)), "bad")
-
-
 def phases(done: Iterable[Phase], words: Words) -> Table:
     """A table of phases with their times."""
+    listed = list(done)
+    details = [words.detail(phase.name, phase.detail) for phase in listed]
     rows = [
         (
             words.phase(phase.name),
             words.moment(phase.began_at),
             words.moment(phase.ended_at),
-            NOTHING if phase.ok is None or phase.skipped else words.short(phase.seconds),
+            Cell(_phase_duration(phase, words), unbroken=True),
             _phase_result(phase, words),
-            phase.detail,
+            detail,
         )
-        for phase in done
+        for phase, (detail, _) in zip(listed, details, strict=True)
     ]
-    titles = ("phase", "begin", "end", "duration", "result", "detail")
+    titles = ("phase", "begin", "end", "duration", "result", _detail_title(details))
     return Table([words(title) for title in titles], rows)
 
 
 def smoke(report: SmokeReport, words: Words) -> Table:
     """A table of endpoints."""
+    details = [words.detail("smoke", result.detail) for result in report.results]
     rows = [
         (
             result.name,
@@ -110,43 +104,46 @@ def smoke(report: SmokeReport, words: Words) -> Table:
             NOTHING if result.status is None else str(result.status),
             _number(result.count, words),
             _number(result.expected, words),
-            NOTHING if result.skipped else words.short(result.seconds),
-            result.detail,
+            Cell(NOTHING if result.skipped else words.short(result.seconds), unbroken=True),
+            detail,
         )
-        for result in report.results
+        for result, (detail, _) in zip(report.results, details, strict=True)
     ]
-    titles = ("endpoint", "result", "status", "count", "in the database", "duration", "detail")
-    return Table([words(title) for title in titles], rows)
+    titles = ("endpoint", "result", "status", "count", "in the database", "duration")
+    return Table([words(title) for title in (*titles, _detail_title(details))], rows)
 
 
-def outage_of(entry: IncidentEntry, words: Words) -> str:
-    """How long nobody was answered, in a few words."""
-    if entry.outage is None:
-        watched = entry.format > 1 and not entry.database_only
-        return words("none seen") if watched else NOTHING
-    down = entry.outage.until_at is None
-    return words("still down") if down else words.short(entry.outage.seconds)
+def _detail_title(details: Sequence[tuple[str, bool]]) -> str:
+    return "detail" if all(known for _, known in details) else "detail (errors in English)"
 
 
 def _overview(entries: Sequence[IncidentEntry], words: Words) -> Table:
-    rows = [
-        (
-            entry.id,
-            words(entry.kind),
-            words.moment(entry.incident_at or entry.started_at),
-            outcome(entry, words),
-            undone_by(entry, entries) or NOTHING,
-            words.duration(entry.duration_s),
-            _verdict(entry, words),
-            outage_of(entry, words),
-            words.duration(entry.data_lost_s),
-            entry.backup or NOTHING,
-            entry.who,
-        )
-        for entry in reversed(entries)
-    ]
+    rows = [_overview_row(entry, words, entries) for entry in reversed(entries)]
     titles = ("id", "kind", "incident", "result", "undone by", "duration", "RTO", "outage")
     return Table([words(title) for title in (*titles, "data lost", "backup", "who")], rows)
+
+
+def _overview_row(
+    entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry]
+) -> tuple[Cell | str, ...]:
+    undone = undone_by(entry, entries)
+    return (
+        _linked(entry, entries),
+        words(entry.kind),
+        words.moment(entry.incident_at or entry.started_at),
+        incident_outcome.result(entry, words, entries),
+        _linked(undone, entries) if undone else NOTHING,
+        Cell(words.duration(entry.duration_s), unbroken=True),
+        incident_outcome.verdict(entry, words, entries),
+        incident_outcome.outage(entry, words, entries),
+        Cell(words.duration(entry.data_lost_s), unbroken=True),
+        entry.backup or NOTHING,
+        entry.who,
+    )
+
+
+def _linked(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> Cell:
+    return Cell(short_id(entry, entries), unbroken=True, link=entry.id)
 
 
 def _broken(breaks: Sequence[Break], words: Words) -> list[Block]:
@@ -162,15 +159,16 @@ def _broken(breaks: Sequence[Break], words: Words) -> list[Block]:
 
 
 def _facts(
-    entry: IncidentEntry, words: Words, undone: str | None
+    entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry]
 ) -> list[tuple[str, Cell | str | None]]:
-    return [*_course(entry, words, undone), *_data(entry, words), *_aftermath(entry, words)]
+    return [*_course(entry, words, entries), *_data(entry, words), *_aftermath(entry, words)]
 
 
 def _course(
-    entry: IncidentEntry, words: Words, undone: str | None
+    entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry]
 ) -> list[tuple[str, Cell | str | None]]:
     """When, how long, how it ended. None: a line that does not apply."""
+    undone = undone_by(entry, entries)
     return [
         ("kind", words(entry.kind)),
         ("undoes the recovery", entry.undoes),
@@ -178,12 +176,12 @@ def _course(
         ("incident detected", words.moment(entry.detected_at)),
         ("started", words.moment(entry.started_at)),
         ("ended", words.moment(entry.finished_at)),
-        ("result", outcome(entry, words)),
-        ("undone by", Cell(undone, "warn") if undone else None),
+        ("result", incident_outcome.result(entry, words, entries)),
+        ("undone by", Cell(undone.id, "warn") if undone else None),
         ("duration", words.duration(entry.duration_s)),
-        ("RTO verdict", _verdict(entry, words, limits=words.rto)),
+        ("RTO verdict", incident_outcome.verdict(entry, words, entries, limits=words.rto)),
         ("since the incident", words.duration(entry.since_incident_s)),
-        ("outage", _outage(entry.outage, words) or outage_of(entry, words)),
+        ("outage", incident_outcome.outage_in_full(entry, words, entries)),
     ]
 
 
@@ -206,7 +204,7 @@ def _data(entry: IncidentEntry, words: Words) -> list[tuple[str, Cell | str | No
 def _aftermath(entry: IncidentEntry, words: Words) -> list[tuple[str, Cell | str | None]]:
     """What was kept, what works again, and whose recovery it was."""
     return [
-        ("safety backup", entry.safety or NOTHING),
+        ("safety backup", words.detail("safety", entry.safety)[0] or NOTHING),
         ("databases swapped", words.moment(entry.swapped_at)),
         ("replaced database kept as", entry.replaced or NOTHING),
         ("accounts with an older password again", _number(entry.accounts_reverted, words)),
@@ -214,32 +212,6 @@ def _aftermath(entry: IncidentEntry, words: Words) -> list[tuple[str, Cell | str
         ("who", entry.who),
         ("reason", entry.note or NOTHING),
     ]
-
-
-def _verdict(entry: IncidentEntry, words: Words, limits: tuple[float, float] | None = None) -> Cell:
-    verdict = words(entry.rto_verdict)
-    if limits:
-        warn, fail = map(words.number, limits)
-        said = "{verdict} (warn above {warn} min, fail above {fail} min)"
-        verdict = words(said, verdict=verdict, warn=warn, fail=fail)
-    return Cell(verdict, _TONES[entry.rto_verdict])
-
-
-def _outage(outage: Outage | None, words: Words) -> Cell | str | None:
-    if outage is None:
-        return None
-    values = {
-        "start": words.instant(outage.from_at),
-        "requests": words.counted(outage.asked, "request"),
-        "interval": words.short(outage.interval_s),
-    }
-    if outage.until_at is None:
-        said = "still down at the end, since {start} ({requests}, one every {interval})"
-        return Cell(words(said, **values), "bad")
-    values |= {"duration": words.short(outage.seconds), "end": words.instant(outage.until_at)}
-    return words(
-        "{duration}, from {start} until {end} ({requests}, one every {interval})", **values
-    )
 
 
 def _lost_summary(entry: IncidentEntry, words: Words) -> str:
@@ -277,24 +249,27 @@ def _smoke_summary(report: SmokeReport | None, words: Words) -> str:
 
 def _endpoint_result(result: EndpointResult, words: Words) -> Cell:
     if result.skipped:
-        return Cell(words("skipped"))
+        return Cell(words("skipped"), unbroken=True)
     if result.ok:
-        return Cell(words("ok"), "good")
-    return Cell(words("failed"), "bad") if result.required else Cell(words("warning"), "warn")
+        return Cell(words("ok"), "good", unbroken=True)
+    how = Cell(words("failed"), "bad") if result.required else Cell(words("warning"), "warn")
+    return replace(how, unbroken=True)
+
+
+def _phase_duration(phase: Phase, words: Words) -> str:
+    return NOTHING if phase.ok is None or phase.skipped else words.short(phase.seconds)
 
 
 def _phase_result(phase: Phase, words: Words) -> Cell:
     if phase.skipped:
-        return Cell(words("skipped"))
+        return Cell(words("skipped"), unbroken=True)
+    if phase.name in _ENDS:
+        return Cell(words(_ENDS[phase.name]), "warn", unbroken=True)
     if phase.ok is None:
-        return Cell(words("not ended"), "bad")
-    return Cell(words("ok"), "good") if phase.ok else Cell(words("failed"), "bad")
+        return Cell(words("not ended"), "bad", unbroken=True)
+    how = Cell(words("ok"), "good") if phase.ok else Cell(words("failed"), "bad")
+    return replace(how, unbroken=True)
 
 
 def _number(value: int | None, words: Words) -> str:
     return NOTHING if value is None else words.number(value)
-
-
-def _attempt(entry_id: str, recovery: str) -> bool:
-    """Whether an entry is of that recovery: its id, or that with the attempt's number."""
-    return bool(re.fullmatch(rf"{re.escape(recovery)}|{re.escape(recovery[:60])}-\d+", entry_id))

@@ -29,18 +29,23 @@ Tone = Literal["", "good", "warn", "bad"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A text with a tone."""
+    """A text with a tone. unbroken: it stays on one line. link: the anchor that it leads to; both
+    are of HTML alone.
+    """
 
     text: str
     tone: Tone = ""
+    unbroken: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; level 1 is the page's."""
+    """A heading; level 1 is the page's. anchor: of letters, digits and hyphens, for links to it."""
 
     level: int
     text: str
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def _markdown_cell(content: Cell | str) -> str:
 
 def _html(block: Block) -> str:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{_text(block.text)}</h{block.level}>"
+        anchor = f' id="{html_page.escape(block.anchor)}"' if block.anchor else ""
+        return f"<h{block.level}{anchor}>{_text(block.text)}</h{block.level}>"
     if isinstance(block, Line):
         return f"<p>{_text(block.text)}</p>"
     rows = [[_html_cell(each) for each in row] for row in block.rows]
@@ -111,7 +117,10 @@ def _html_cell(content: Cell | str) -> str:
     if isinstance(content, str):
         return _text(content)
     text = _text(content.text)
-    return f'<span class="{content.tone}">{text}</span>' if content.tone else text
+    if content.link:
+        text = f'<a href="#{html_page.escape(content.link)}">{text}</a>'
+    classes = " ".join(filter(None, (content.tone, "unbroken" if content.unbroken else "")))
+    return f'<span class="{classes}">{text}</span>' if classes else text
 
 
 def _text(text: str) -> str:

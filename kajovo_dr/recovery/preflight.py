@@ -384,12 +384,16 @@ class _Look:
 
     def _programs(self) -> None:
         """Whether the commands that a recovery runs can be started at all."""
-        names = ["app_stop_command", "app_start_command", "migrate_command"]
+        folders: dict[str, Path | None] = {
+            "app_stop_command": None,
+            "app_start_command": None,
+            "migrate_command": self.settings.migrate_dir,
+        }
         if legacy.configured(self.settings):
-            names.append("legacy_command")
-        for name in names:
+            folders["legacy_command"] = self.settings.legacy_dir
+        for name, folder in folders.items():
             words = getattr(self.settings, name)
-            if words and shutil.which(words[0]) is None:
+            if words and shutil.which(_program(words[0], folder)) is None:
                 error = CommandMissing(f"{PREFIX}{name.upper()}: {words[0]} is no program here")
                 self.fail("command", error)
 
@@ -400,7 +404,7 @@ class _Look:
             self.findings.append(Finding("application", "ok", said))
             return
         self.asked("application's URL", lambda: str(self.settings.need("app_base_url")))
-        self.asked("Alembic", lambda: str(self.settings.need("migrate_dir")))
+        self.asked("Alembic", lambda: _alembic(self.settings))
         if self.settings.app_login_path:
             self.asked("login", lambda: _login(self.settings))
         self._programs()
@@ -418,6 +422,22 @@ class _Look:
             )
         if legacy.configured(self.settings):
             self.asked("legacy database", lambda: _legacy(self.settings))
+
+
+def _program(word: str, folder: Path | None) -> str:
+    """Where a command's program is looked for: a path is one from the folder that it is run in."""
+    return word if folder is None or Path(word).name == word else str(folder / word)
+
+
+def _alembic(settings: Settings) -> str:
+    settings.need("migrate_dir")
+    folder = settings.migrate_dir
+    if folder is not None and not folder.is_dir():
+        raise SettingError(
+            f"{PREFIX}MIGRATE_DIR: {folder} is no folder",
+            hint="name the folder of the application's alembic.ini.",
+        )
+    return str(folder)
 
 
 def _login(settings: Settings) -> str:

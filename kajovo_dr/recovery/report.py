@@ -18,6 +18,14 @@ from kajovo_dr.recovery.report_words import human_duration as human_duration
 from kajovo_dr.recovery.report_words import moment as moment
 from kajovo_dr.recovery.smoke import SmokeReport
 
+#: Wide tables get the whole window, and what is one thing stays on one line.
+_STYLE = """
+body { max-width: 96rem; }
+th { white-space: normal; }
+td { min-width: 4.5rem; }
+.unbroken { white-space: nowrap; }
+"""
+
 
 def page(
     entries: Sequence[IncidentEntry],
@@ -45,7 +53,7 @@ def page_html(
     """The same as one self-contained HTML page."""
     words = Words(timezone, language, rto)
     body = to_html(incident_pages.log(entries, words, unreadable, breaks))
-    return html_page.page(words("Incident log"), body, language)
+    return html_page.page(words("Incident log"), body, language, _STYLE)
 
 
 def incident(
@@ -56,14 +64,25 @@ def incident(
     rto: tuple[float, float] | None = None,
     entries: Sequence[IncidentEntry] = (),
 ) -> str:
-    """One incident as Markdown. entries: the log's, among which may be the one that undid it."""
+    """One incident as Markdown. entries: the log's, among which may be what came of it."""
+    return incidents([entry], timezone, language=language, rto=rto, entries=entries)
+
+
+def incidents(
+    chosen: Sequence[IncidentEntry],
+    timezone: str,
+    *,
+    language: Language = "en",
+    rto: tuple[float, float] | None = None,
+    entries: Sequence[IncidentEntry] = (),
+) -> str:
+    """Several, such as the attempts at one recovery, in their order."""
     words = Words(timezone, language, rto)
-    undone = incident_pages.undone_by(entry, entries)
-    return to_markdown(incident_pages.incident(entry, words, undone))
+    return to_markdown(incident_pages.incidents(chosen, words, entries))
 
 
-def incident_html(
-    entry: IncidentEntry,
+def incidents_html(
+    chosen: Sequence[IncidentEntry],
     timezone: str,
     *,
     language: Language = "en",
@@ -72,9 +91,8 @@ def incident_html(
 ) -> str:
     """The same as one self-contained HTML page."""
     words = Words(timezone, language, rto)
-    undone = incident_pages.undone_by(entry, entries)
-    body = to_html(incident_pages.incident(entry, words, undone))
-    return html_page.page(incident_pages.title(entry, words), body, language)
+    body = to_html(incident_pages.incidents(chosen, words, entries))
+    return html_page.page(incident_pages.title(chosen[0], words), body, language, _STYLE)
 
 
 def phases(

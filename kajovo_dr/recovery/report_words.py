@@ -13,7 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kajovo_dr.errors import SettingError
-from kajovo_dr.recovery import chain
+from kajovo_dr.recovery import chain, detail_words
 from kajovo_dr.settings import Settings
 
 Language = Literal["en", "cs"]
@@ -54,24 +54,33 @@ CZECH = {
     "ended": "ukončeno",
     "result": "výsledek",
     "recovered": "obnoveno",
-    "undone": "vráceno zpět",
+    "put back": "vráceno",
+    "given up": "vzdáno",
     "failed in {phase}": "selhalo ve fázi „{phase}“",
+    "cut off in {phase}": "přerušeno ve fázi „{phase}“",
+    "cut off": "přerušeno",
+    "{how}, then given up": "{how}, pak vzdáno",
+    "{how}, gone on with as {id}": "{how}, pokračuje zápisem {id}",
     "duration": "trvání",
     "RTO": "RTO",
-    "RTO verdict": "verdikt RTO",
-    "pass": "splněno",
+    "RTO verdict": "vyhodnocení RTO",
+    "pass": "dodrženo",
     "warn": "varování",
-    "fail": "nesplněno",
+    "fail": "nedodrženo",
     "{verdict} (warn above {warn} min, fail above {fail} min)": "{verdict} (varování nad {warn} "
-    "min, nesplněno nad {fail} min)",
+    "min, nedodrženo nad {fail} min)",
     "since the incident": "od incidentu",
     "outage": "výpadek",
-    "none seen": "žádný nezaznamenán",
+    "none seen": "nezaznamenán",
     "still down": "stále mimo provoz",
-    "{duration}, from {start} until {end} ({requests}, one every {interval})": "{duration}, od "
-    "{start} do {end} ({requests}, interval {interval})",
-    "still down at the end, since {start} ({requests}, one every {interval})": "na konci stále "
-    "mimo provoz, od {start} ({requests}, interval {interval})",
+    "end not seen": "konec nezaznamenán",
+    "see {id}": "viz {id}",
+    "from {start} until {end}": "od {start} do {end}",
+    "in several gaps between {start} and {end}": "po částech mezi {start} a {end}",
+    "since {start}": "od {start}",
+    "since {gap}, and {duration} before that, from {start} on": "od {gap} a předtím {duration}, "
+    "počínaje {start}",
+    "{requests}, one every {interval}": "{requests}, interval {interval}",
     "database": "databáze",
     "{database} on {server}": "{database} na {server}",
     "extent": "rozsah",
@@ -91,9 +100,9 @@ CZECH = {
     "databases swapped": "databáze vyměněny",
     "replaced database kept as": "nahrazená databáze uložena jako",
     "accounts with an older password again": "účty, kterým se vrátilo starší heslo",
-    "undoes the recovery": "vrací zpět obnovu",
-    "undone by": "vráceno zpět zápisem",
-    "smoke test": "zkouška aplikace",
+    "undoes the recovery": "vrací obnovu",
+    "undone by": "vráceno zápisem",
+    "smoke test": "kontrola modulů",
     "not run": "neproběhla",
     "{passed}/{all} passed": "v pořádku {passed}/{all}",
     "{passed}/{all} passed; not: {names}": "v pořádku {passed}/{all}; jinak: {names}",
@@ -105,6 +114,7 @@ CZECH = {
     "begin": "začátek",
     "end": "konec",
     "detail": "podrobnosti",
+    "detail (errors in English)": "podrobnosti (chyby anglicky)",
     "ok": "v pořádku",
     "failed": "selhalo",
     "skipped": "přeskočeno",
@@ -114,7 +124,7 @@ CZECH = {
     "table": "tabulka",
     "rows": "řádky",
     "{rows} more than before": "o {rows} více než předtím",
-    "Smoke test": "Zkouška aplikace",
+    "Smoke test": "Kontrola modulů",
     "endpoint": "modul",
     "status": "stav HTTP",
     "count": "počet",
@@ -132,10 +142,10 @@ PHASES = {
     "swap": "výměna databází",
     "start": "spuštění aplikace",
     "readiness": "připravenost aplikace",
-    "smoke": "zkouška aplikace",
+    "smoke": "kontrola modulů",
     "probe": "zkušební zápis",
     "interrupted": "přerušení",
-    "abandoned": "vzdání se obnovy",
+    "abandoned": "ukončení bez obnovy",
 }
 #: One, two to four, more.
 _PLURALS = {
@@ -168,6 +178,10 @@ class Words:
     def phase(self, name: str) -> str:
         """The name of a phase."""
         return PHASES.get(name, name) if self.language == "cs" else name
+
+    def detail(self, phase: str, text: str) -> tuple[str, bool]:
+        """What a phase noted, and whether nothing of it is in another language."""
+        return detail_words.in_czech(phase, text) if self.language == "cs" else (text, True)
 
     def duration(self, seconds: float | None) -> str:
         return human_duration(seconds, self.language)

@@ -11,7 +11,13 @@ from kajovo_dr.recovery.drill_record import PHASES, DrillPhase, DrillRecord, Obj
 BEGUN = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 OBJECTIVES = Objectives(rpo_warn_s=72_000, rpo_s=86_400, rto_warn_s=3600, rto_s=7200)
 #: Seconds of each phase of an ordinary drill.
-SECONDS = dict(zip(PHASES, (0.4, 42.0, 95.0, 410.0, 180.0, 21.0, 4.2, 1.1, 6.0, 2.5, 0.1)))  # noqa: B905
+SECONDS = dict(
+    zip(
+        PHASES,
+        (0.4, 42.0, 95.0, 410.0, 180.0, 21.0, 12.0, 0.3, 4.2, 1.1, 6.0, 2.5, 0.1),
+        strict=True,
+    )
+)
 FACTS: dict[str, dict[str, int | float | str]] = {
     "prepare": {"scratch": "17.10", "removed": 1},
     "backup": {"backup": "a.sql", "tables": 24, "rows": 1_234_567, "bytes": 812_345_678},
@@ -19,6 +25,8 @@ FACTS: dict[str, dict[str, int | float | str]] = {
     "zoo": {"caught": 67, "not_applicable": 9},
     "restore": {"database": "kajovo_dr_drill_1", "tables": 24, "rows": 1_234_567},
     "migrate": {"revision": "0025_add", "steps": 1},
+    "legacy": {"imported": 38, "scanned": 40, "domains": 5},
+    "revoke": {"statements": 5, "rows": 17},
     "start": {"port": 50113},
     "readiness": {"attempts": 2},
     "smoke": {"passed": 13, "endpoints": 13},
@@ -75,6 +83,7 @@ def drill(
         "who": "scheduled",
         "database": "kajovo_hotel",
         "application": True,
+        "legacy": True,
         "ok": not failed,
         "failed_phase": failed or None,
         "phases": done,

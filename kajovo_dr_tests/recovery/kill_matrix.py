@@ -522,7 +522,9 @@ class Case:
         abandon(self.settings, find(self.settings))
 
     def _undo(self) -> None:
-        of = last_swapped(self.settings)
+        # an undo is only undone by its id
+        which = find(self.settings).id if self._point.act == "undo" else ""
+        of = last_swapped(self.settings, which)
         run(self.settings, begin_undo(self.settings, of, who="Řehoř", confirm=of.database))
 
     def _end_is_clean(self, hammer: Hammer) -> None:
@@ -601,7 +603,7 @@ def main() -> None:
 What is left when a recovery is killed: {len(rows)} points, {wrong} of them with something wrong.
 Written by `python -m kajovo_dr_tests.recovery.kill_matrix docs/kill-matrix.md` on
 {datetime.now(UTC):%Y-%m-%d} (PostgreSQL {version}, {platform.system()}, {os.cpu_count()} cores,
-{time.monotonic() - began:.0f} s).
+other work beside; {time.monotonic() - began:.0f} s).
 
 At each point the process of the recovery, or the server with it, gets SIGKILL; the server is
 started again at once. All the while a client reads and writes under the live name. "old" is the

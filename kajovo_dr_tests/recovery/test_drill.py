@@ -25,16 +25,18 @@ from kajovo_dr.backups.store import open_store
 from kajovo_dr.backups.zoo.mutants import BOTH, Mutant
 from kajovo_dr.backups.zoo.registry import MUTANTS
 from kajovo_dr.errors import DrError, DrillFailed, LogUnwritable, TargetBusy
-from kajovo_dr.hotel import Endpoint, SqlCheck
+from kajovo_dr.hotel import Endpoint, SqlCheck, Statement
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import drill, drill_history, drill_room
 from kajovo_dr.recovery.drill import DrillReport
 from kajovo_dr.recovery.drill_record import PHASES, RTO_PHASES, DrillRecord
-from kajovo_dr.sandbox import schema
+from kajovo_dr.sandbox import legacy_database, schema, stack
 from kajovo_dr.sandbox.drill_instance import with_second_instance
 from kajovo_dr.sandbox.seed import seed
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.recovery.legacy_tool import BOOKS, NEW, OLD, Tool
+from kajovo_dr_tests.sandbox.conftest import execute
 from kajovo_dr_tests.shell import ROOT
 
 #: One animal is enough to see that the zoo runs; all of them have tests of their own.
@@ -134,9 +136,11 @@ def nothing_left(settings: Settings, small: Server, scratch: Server) -> Iterator
 def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
     of_the_hotel: Settings, hotel: Server, scratch: Server
 ) -> None:
+    legacy_database.create(hotel)
+    settings = stack.with_legacy(of_the_hotel)
     before = names(hotel), names(scratch), files(of_the_hotel)
     seen: list[str] = []
-    report = run(of_the_hotel, hotel, progress=lambda phase, done, total: seen.append(phase))
+    report = run(settings, hotel, progress=lambda phase, done, total: seen.append(phase))
     record = report.record
     report.require_ok()
 
@@ -145,6 +149,9 @@ def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
     assert (names(hotel), names(scratch), files(of_the_hotel)) == before
     facts = {phase.name: phase.facts for phase in record.phases}
     assert facts["migrate"] == {"revision": schema.HEAD_REVISION, "steps": 1}
+    assert facts["legacy"] == {"imported": 38, "scanned": 38, "domains": 5}
+    assert facts["revoke"]["statements"] == 5
+    assert int(facts["revoke"]["rows"]) > 0
     assert facts["smoke"] == {"passed": 13, "endpoints": 13}
     assert facts["zoo"] == {"caught": 1, "not_applicable": 0}
     port = int(facts["start"]["port"])
@@ -158,6 +165,8 @@ def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
     assert record.dump_bytes == stored.path.stat().st_size
 
     assert record.rto_s == pytest.approx(sum(record.seconds[name] for name in RTO_PHASES))
+    assert {"backup", "legacy", "revoke"} < set(RTO_PHASES)
+    assert record.legacy
     assert (record.rto_verdict, record.rpo_verdict, record.rpo_after_verdict) == (
         *("pass", "none", "pass"),
     )
@@ -186,12 +195,75 @@ def test_a_drill_without_an_application_ends_with_the_database(
     store: Settings, small: Server, nothing_left: None
 ) -> None:
     record = run(store, small).record
-    skipped = ("migrate", "start", "readiness", "smoke")
+    skipped = ("migrate", "legacy", "start", "readiness", "smoke")
     assert verdicts(record) == {name: "skipped" if name in skipped else "passed" for name in PHASES}
     assert detail(record, "migrate") == "KAJOVO_DR_MIGRATE_DIR is not set"
     assert detail(record, "start") == "KAJOVO_DR_DRILL_APPLICATION is false"
-    assert record.rto_s == pytest.approx(record.seconds["restore"], abs=0.1)
+    assert detail(record, "legacy") == "KAJOVO_DR_LEGACY_URL is not set"
+    ran = ("backup", "restore", "revoke")
+    assert set(record.seconds) == set(PHASES) - set(skipped)
+    assert record.rto_s == pytest.approx(sum(record.seconds[name] for name in ran))
     assert not record.application
+    assert not record.legacy
+
+
+# --- legacy data and revocations
+
+
+@pytest.fixture
+def legacy(
+    store: Settings, small: Server, new_database: Callable[[str], Server], tmp_path: Path
+) -> Tool:
+    """An old library, its tool, and settings of a drill of `small` that imports it."""
+    old = new_database(f"stará_knihovna {os.getpid()}")
+    execute(old, OLD)
+    execute(small, NEW)
+    tool = Tool(old, small, tmp_path)
+    names = ("legacy_url", "legacy_command", "legacy_dir", "legacy_env", "legacy_domains")
+    tool.settings = store.with_overrides(
+        **{name: getattr(tool.settings, name) for name in names},
+        revocations=(Statement(name="hosté", sql="UPDATE hosté SET jméno = 'nikdo' WHERE id < 8"),),
+    )
+    return tool
+
+
+def test_legacy_data_is_imported_and_sessions_are_ended_in_the_drills_database_only(
+    legacy: Tool, small: Server, nothing_left: None
+) -> None:
+    before = execute(legacy.old, "SELECT * FROM knihy ORDER BY 1")
+    record = run(legacy.settings, small).record
+    facts = {phase.name: phase.facts for phase in record.phases}
+    assert facts["legacy"] == {"imported": BOOKS, "scanned": BOOKS, "domains": 1}
+    assert facts["revoke"] == {"statements": 1, "rows": 7}
+    assert record.seconds["legacy"] > 0.1  # three processes of Python
+    ran = ("backup", "restore", "legacy", "revoke")
+    assert record.rto_s == pytest.approx(sum(record.seconds[name] for name in ran))
+    assert execute(legacy.old, "SELECT * FROM knihy ORDER BY 1") == before
+    assert execute(small, "SELECT count(*) FROM books") == [(1,)]
+    assert execute(small, "SELECT count(*) FROM hosté WHERE jméno = 'nikdo'") == [(0,)]
+
+
+def test_a_tool_that_changes_the_legacy_database_cannot_and_fails_the_drill(
+    legacy: Tool, small: Server, nothing_left: None
+) -> None:
+    legacy.does(end="old.execute('DELETE FROM knihy')\nold.commit()")
+    record = run(legacy.settings, small).record
+    assert record.failed_phase == "legacy"
+    assert "read-only transaction" in detail(record, "legacy")
+    assert verdicts(record)["revoke"] == "not_run"
+    assert record.rto_s is None
+    assert execute(legacy.old, "SELECT count(*) FROM knihy") == [(BOOKS,)]
+
+
+def test_a_driver_that_knows_no_such_address_gets_the_one_of_the_settings(
+    legacy: Tool, small: Server
+) -> None:
+    legacy.does(first="raise KeyError(os.environ['OLD'].replace('+psycopg', ''))")
+    for driver, told in (("psycopg2", True), ("asyncpg", False)):
+        settings = legacy.settings.with_overrides(migrate_driver=driver)
+        record = run(settings, small).record
+        assert record.failed_phase == "legacy"
+        assert ("default_transaction_read_only" in detail(record, "legacy")) is told
 
 
 # --- objectives
@@ -253,11 +325,28 @@ def closed(base: Settings, folder: Path) -> Settings:
     return base.with_overrides(proof_url=SecretStr(url))
 
 
+def no_legacy(base: Settings, folder: Path) -> Settings:
+    """A legacy database that does not answer."""
+    url = f"postgresql://u:p@127.0.0.1:{ports.free_port()}/stará"
+    return base.with_overrides(legacy_url=SecretStr(url), legacy_command=(PYTHON,))
+
+
+def other_legacy(**settings: Any) -> Callable[[Settings, Path], Settings]:
+    """A legacy database that is none."""
+
+    def changed(base: Settings, folder: Path) -> Settings:
+        own = {"legacy_url": base.database_url, "legacy_command": (PYTHON,)}
+        return base.with_overrides(**{**own, **settings})
+
+    return changed
+
+
 def production(base: Settings, folder: Path) -> Settings:
     return base.with_overrides(proof_url=base.database_url)
 
 
 ENDS = "import sys; sys.exit('no module named hotel, heslo: tajné heslo')"
+WRONG = Statement(name="tokens", sql="UPDATE nic SET a = 1")
 WRONG_SQL = SqlCheck(name="guests", sql="SELECT 1", expect=2)
 
 FAILURES = [
@@ -270,6 +359,11 @@ FAILURES = [
     ("backup", overridden(min_tables=1000), "3 tables, 1000 are expected"),
     ("proof", overridden(sql_smoke=(WRONG_SQL,)), "cannot be proven"),
     ("migrate", broken_migration, "doesn't exist: nowhere"),
+    ("prepare", no_legacy, "no answer"),
+    ("prepare", other_legacy(legacy_command=("kein-programm",)), "LEGACY_COMMAND: kein-programm"),
+    ("prepare", other_legacy(legacy_dir=Path("/nowhere")), "LEGACY_DIR: /nowhere is not a folder"),
+    ("legacy", other_legacy(), "does not exist"),
+    ("revoke", overridden(revocations=(WRONG,)), "REVOCATIONS.tokens: relation"),
     ("start", command(PYTHON, "-c", ENDS), "ended at once with exit code 1: no module named"),
     ("start", command(PYTHON, "-c", WAITS, app_control_timeout_s=0.3), "did not listen on port"),
     ("readiness", command(*SERVES_FILES), "404"),

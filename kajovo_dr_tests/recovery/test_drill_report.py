@@ -19,7 +19,8 @@ from kajovo_dr.recovery.drill_history import History
 from kajovo_dr.recovery.drill_record import PHASES, DrillPhase, DrillRecord
 from kajovo_dr.recovery.drill_texts import TEXTS
 from kajovo_dr.recovery.drill_words import Words
-from kajovo_dr.recovery.report_words import Language
+from kajovo_dr.recovery.report_words import CZECH, Language
+from kajovo_dr.recovery.report_words import PHASES as INCIDENT_PHASES
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.drills import drill, history
 
@@ -89,6 +90,18 @@ def test_both_languages_say_the_same_things_about_the_same_values() -> None:
     }
 
 
+def test_what_an_incidents_page_names_too_has_its_word() -> None:
+    english, czech = TEXTS["en"], TEXTS["cs"]
+    both = {key for key, text in english.items() if text in CZECH}
+    assert {"phase_smoke", "passed", "failed", "skipped", "pass", "warn", "fail"} <= both
+    assert {key: czech[key] for key in both} == {key: CZECH[english[key]] for key in both}
+    same = set(PHASES) & INCIDENT_PHASES.keys() - {"restore"}  # beside what lives, and not
+    assert {name: czech[f"phase_{name}"] for name in same} == {
+        name: INCIDENT_PHASES[name] for name in same
+    }
+    assert "dodrže" not in str(czech)
+
+
 @each_language
 def test_every_phase_has_a_name_and_says_what_it_did(language: Language) -> None:
     words = Words(language, "Europe/Prague")
@@ -114,6 +127,10 @@ def test_a_failed_phase_quotes_its_error_and_a_skipped_one_says_why() -> None:
     assert words.did(DrillPhase(name="smoke", verdict="failed", detail="no {x}")) == "no {x}"
     skipped = DrillPhase(name="migrate", verdict="skipped", detail="x")
     assert words.did(skipped) == "KAJOVO_DR_MIGRATE_DIR není nastaveno"
+    no_legacy = DrillPhase(name="legacy", verdict="skipped", detail="x")
+    assert words.did(no_legacy) == "KAJOVO_DR_LEGACY_URL není nastaveno"
+    no_application = DrillPhase(name="smoke", verdict="skipped", detail="x")
+    assert words.did(no_application) == "KAJOVO_DR_DRILL_APPLICATION je false"
 
 
 # --- the page
@@ -150,7 +167,7 @@ def test_the_page_says_what_ran_how_long_and_against_which_objectives(settings: 
     page = Page(html_of(settings, history(4)))
     for expected in (
         "Drill 00000003: passed",
-        "4 h 12 min kept warning over 20 h 00 min, limit 1 d 00 h",
+        "4 h 12 min pass warning over 20 h 00 min, limit 1 d 00 h",
         "restore 05:19:13",
         "tables: 24, rows: 1,234,567, all equal to the manifest",
         "the recovery in all",
@@ -166,8 +183,55 @@ def test_the_shares_of_the_rto_add_up_to_the_whole(settings: Settings) -> None:
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     shares = {cells[0].removeprefix("| "): cells[3] for cells in rows if len(cells) == 6}
     assert shares["restore"] == "25 %"  # 1800 of 7200 s
-    assert shares["backup"] == ""
-    assert shares["the recovery in all"] == "29 %"
+    assert shares["backup"] == "5.8 %"
+    assert shares["proof"] == ""
+    assert shares["the recovery in all"] == "37 %"
+
+
+def test_the_report_says_what_the_recovery_in_all_is_the_sum_of(settings: Settings) -> None:
+    record = drill()
+    drills = History((record,))
+    english = "The recovery in all: backup + restore + migration + import of legacy data +"
+    english += " revocation of logins + start of the application + readiness + smoke test."
+    czech = "Celá obnova: záloha + obnova databáze + migrace + převod starých dat +"
+    czech += (
+        " zneplatnění přihlášení + spuštění aplikace + připravenost aplikace + zkouška aplikace."
+    )
+    page = Page(html_of(settings, drills)).text
+    for language, said, stands in (
+        ("en", english, "backup stands for the safety backup"),
+        ("cs", czech, "zastupuje pojistnou zálohu"),
+    ):
+        markdown = drill_report.markdown(settings, record, drills, language)  # type: ignore[arg-type]
+        assert said in markdown
+        assert said in page
+        assert stands in markdown
+        assert stands in page
+    assert record.rto_s == pytest.approx(42 + 180 + 21 + 12 + 0.3 + 4.2 + 1.1 + 6)
+
+
+def test_what_was_skipped_is_not_in_the_sum_and_without_a_sum_nothing_is_said(
+    settings: Settings,
+) -> None:
+    skipped = tuple(
+        each.model_copy(update={"verdict": "skipped"}) if each.name == "legacy" else each
+        for each in drill().phases
+    )
+    record = drill(phases=skipped)
+    text = drill_report.markdown(settings, record, History((record,)), "en")
+    assert "restore + migration + revocation of logins + " in text
+    assert record.recovery_s == pytest.approx(42 + 180 + 21 + 0.3 + 4.2 + 1.1 + 6)
+    failed = drill(failed="smoke")
+    drills = History((failed,))
+    assert "The recovery in all" not in drill_report.markdown(settings, failed, drills, "en")
+    assert "The recovery in all" not in html_of(settings, drills)
+
+
+def test_the_versions_say_of_what_in_both_languages(settings: Settings) -> None:
+    versions = {"kajovo_dr": "0.1", "scratch_server": "17.10", "server": "16.4", "client": "17.10"}
+    page = Page(html_of(settings, History((drill(versions=versions),)))).text
+    assert "versions kajovo_dr 0.1, scratch server 17.10, server 16.4, client 17.10" in page
+    assert "verze kajovo_dr 0.1, zkušební server 17.10, server 16.4, klient 17.10" in page
 
 
 def test_what_somebody_else_wrote_stays_text(settings: Settings) -> None:
@@ -219,7 +283,7 @@ def test_a_forecast_is_part_of_the_report(settings: Settings) -> None:
     assert "Na předpověď je zatím málo cvičení: s celou obnovou 2" in few
     growing = Page(html_of(settings, history(5, growth=2.0))).text
     assert re.search(r"The RTO of 2 h 00 min will be missed on 202\d-\d\d-\d\d", growing)
-    assert re.search(r"nebude RTO 2 h 00 min dodrženo od \d+\. \d+\. 202\d", growing)
+    assert re.search(r"nebude RTO 2 h 00 min splněno od \d+\. \d+\. 202\d", growing)
 
 
 # --- charts
@@ -316,6 +380,8 @@ def told(record: DrillRecord, settings: Settings, *, unreadable: tuple[int, ...]
         ("zoo", "kajovo-dr drill --mutants kajovo-postgres-20261101-030000.sql"),
         ("restore", "kajovo-dr restore kajovo-postgres-20261101-030000.sql --into drill_by_hand"),
         ("migrate", "alembic upgrade head && alembic check"),
+        ("legacy", "migrate_legacy"),
+        ("revoke", "KAJOVO_DR_REVOCATIONS"),
         ("start", "KAJOVO_DR_DRILL_APP_COMMAND"),
         ("readiness", "application's output"),
         ("smoke", "application's output"),

@@ -83,10 +83,25 @@ def test_only_drills_with_a_whole_recovery_of_the_same_kind_count() -> None:
         drill(3, ok=False, failed_phase="rto"),
         drill(4, failed="leftovers"),
     ]
-    counted = measured(drills, application=True)
+    counted = measured(drills, like=drills[0])
     assert [moment.date() for moment, _ in counted] == [
         date(2026, 11, 1),
         date(2027, 1, 30),
         date(2027, 3, 1),
     ]
-    assert len(measured(drills, application=False)) == 1
+    assert len(measured(drills, like=drills[2])) == 1
+    # a drill that failed early is of its kind, too
+    assert measured(drills, like=drill(5, failed="backup")) == counted
+
+
+def test_drills_with_and_without_legacy_data_are_not_mixed() -> None:
+    drills = [drill(0, legacy=False), drill(1), drill(2)]
+    assert len(measured(drills, like=drills[0])) == 1
+    assert len(measured(drills, like=drills[2])) == 2
+
+
+def test_a_drill_of_an_earlier_version_counts_with_its_backup() -> None:
+    ran = tuple(phase for phase in drill().phases if phase.name not in ("legacy", "revoke"))
+    old = drill(phases=ran, legacy=False, rto_s=212.3)
+    [(_, seconds)] = measured([old], like=old)
+    assert seconds == pytest.approx(212.3 + 42.0)

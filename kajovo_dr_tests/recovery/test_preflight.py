@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from kajovo_dr.backups.proof import PROOF_SUFFIX
 from kajovo_dr.backups.store import sidecar
 from kajovo_dr.backups.take import take
 from kajovo_dr.errors import (
+    CommandMissing,
     DrError,
     DumpDamaged,
     NoBackupBefore,
@@ -200,10 +203,30 @@ def test_a_user_whose_sessions_are_read_only_is_refused(incident: Incident) -> N
     refused(looked(incident), ServerError, "are read-only")
 
 
-def test_a_command_that_is_no_program_is_found_before_it_is_needed(incident: Incident) -> None:
-    incident.change(app_stop_command=("/nonsuch",), app_start_command=("/nonsuch",))
+@pytest.mark.parametrize("name", ["app_stop_command", "app_start_command", "migrate_command"])
+def test_a_command_that_is_no_program_is_found_before_it_is_needed(
+    incident: Incident, service: Service, name: str
+) -> None:
+    url = {name.replace("command", "url"): None} if name.startswith("app") else {}
+    incident.change(**{name: ("/nonsuch", "x")}, **url)
     made = looked(incident, database_only=False)
-    assert "APP_STOP_COMMAND: /nonsuch is no program here" in found(made, "command").said
+    refused(made, CommandMissing, f"KAJOVO_DR_{name.upper()}: /nonsuch is no program here")
+    assert service.verbs == []
+
+
+def test_a_program_may_be_named_from_the_folder_that_it_is_run_in(
+    incident: Incident, service: Service
+) -> None:
+    folder = incident.settings.migrate_dir
+    assert folder is not None
+    (folder / "bin").mkdir()
+    program = Path("bin") / Path(sys.executable).name
+    (folder / program).symlink_to(sys.executable)
+    incident.change(migrate_command=(str(program), "-m", "alembic"))
+    looked(incident, database_only=False).require()
+    incident.change(migrate_dir=folder / "není")
+    made = looked(incident, database_only=False)
+    assert "není is no folder" in found(made, "Alembic").said
 
 
 # --- the backup
@@ -255,6 +278,8 @@ def test_a_named_backup_may_be_older_than_the_incident_asks(incident: Incident) 
     made = looked(incident, incident_at=early, backup=incident.vault.backup)
     made.require()
     assert made.backup.name == incident.vault.backup
+    assert verdicts(made, of="warn") == {"moment": "warn"}
+    assert "is later than the incident" in found(made, "moment").said
 
 
 # --- the server
