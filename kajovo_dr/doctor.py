@@ -132,7 +132,12 @@ def _beside(settings: Settings) -> Iterator[Finding]:
                 yield Finding("replaced database", "warn", said, "drop it: kajovo-dr cleanup.")
         for name in strange:
             said = f"{name!r} was left by a recovery that this state folder does not know"
-            yield Finding("leftover", "warn", said, "look at it, then drop it by hand.")
+            yield Finding(
+                "leftover",
+                "warn",
+                said,
+                "another state folder may need it for an undo: look at it before you drop it.",
+            )
 
 
 def _tools(settings: Settings) -> Finding:

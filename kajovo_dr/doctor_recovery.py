@@ -128,19 +128,20 @@ def application(settings: Settings, open_ones: Sequence[Unended]) -> Iterator[Fi
 def _control(settings: Settings) -> Finding:
     name = "application's control"
     ways = {"STOP": control.how_to_stop(settings), "START": control.how_to_start(settings)}
-    if missing := [f"{PREFIX}APP_{verb}_COMMAND" for verb, way in ways.items() if not way]:
+    missing = [f"{PREFIX}APP_{verb}_COMMAND" for verb, way in ways.items() if not way]
+    if missing:
         said = f"{' and '.join(missing)} not set: a recovery leaves the application running, and"
         said += " what is written until the swap stays in the old database"
         hint = "set each (or the URL of a hook), or stop the application by hand before a recovery."
         return Finding(name, "warn", said, hint)
-    return asked(name, lambda: "; ".join(_way(settings, verb) for verb in ways))
 
+    def can() -> str:
+        for verb in ways:  # a hook cannot be looked for: asking it would do it
+            if words := getattr(settings, f"app_{verb.lower()}_command"):
+                _found(f"APP_{verb}_COMMAND", words)
+        return f"stopped by {ways['STOP']}, started by {ways['START']}"
 
-def _way(settings: Settings, verb: str) -> str:
-    words: tuple[str, ...] = getattr(settings, f"app_{verb.lower()}_command")
-    if not words:
-        return f"{PREFIX}APP_{verb}_URL"  # asking it would do it
-    return f"{PREFIX}APP_{verb}_COMMAND ({_found(f'APP_{verb}_COMMAND', words)})"
+    return asked(name, can)
 
 
 def _found(

@@ -60,12 +60,12 @@ def test_a_drill_of_the_sandbox_hotel_needs_no_setting(sandbox: Settings, tmp_pa
     assert facts["zoo"]["caught"] > 40  # type: ignore[operator]
     assert facts["smoke"] == {"passed": 13, "endpoints": 13}  # the photo's file was found, too
     lines = done.out.splitlines()
-    assert facts["legacy"] == {"imported": 38, "scanned": 38, "domains": 5}
+    assert facts["legacy"] == {"imported": 140, "scanned": 140, "domains": 4}
     assert lines[0].split() == ["FÁZE", "TRVÁNÍ", "VÝSLEDEK", "PODROBNOSTI"]
     assert all("  v pořádku  " in line for line in lines[1 : 1 + len(PHASES)])
     assert lines[1 + PHASES.index("leftovers")].startswith("hledání pozůstatků")
     assert any(line.startswith("   Celá obnova: záloha + obnova databáze + ") for line in lines)
-    assert any(re.match(r"   Doba obnovy \(RTO\): .+, splněno \(varování nad", li) for li in lines)
+    assert any(re.match(r"   Doba obnovy \(RTO\): .+, dodrženo \(varování nad", li) for li in lines)
     assert not [line for line in lines if re.match(r"(ok|warn|FAIL) ", line)]
     assert lines[-1] == f"   zpráva: {sandbox.state / 'drills' / f'{record.id}.html'}"
     assert copy.read_bytes() == (sandbox.state / "drills" / f"{record.id}.html").read_bytes()

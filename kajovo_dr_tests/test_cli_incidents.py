@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 
 from kajovo_dr.errors import LogBroken
 from kajovo_dr.recovery.incident_log import IncidentLog
+from kajovo_dr.recovery.record import Phase
 from kajovo_dr_tests.recovery.records import entry, full, phase, undo
 from kajovo_dr_tests.shell import WITHOUT_DAGSTER, Shell
 
 FIRST = "6f0c1d2e-aaaa-4bbb-8ccc-000000000001"
+SECOND = "c077bd0b-13b9-4d10-8afa-49eb5ed69fcf"
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_the_log_is_listed_the_newest_last(shell: Shell, log: IncidentLog) -> No
         *("DATA", "LOST", "BACKUP", "WHO"),
     ]
     assert first.startswith(
-        f"{FIRST}  recovery  2026-11-23 06:40:00 CET  recovered, undone by 6f77"
+        "6f0c1d2e  recovery  2026-11-23 06:40:00 CET  recovered, undone by 6f77"
     )
     assert "  84 ms  " in first
     assert second.split()[:2] == ["6f77", "undo"]
@@ -66,26 +69,63 @@ def test_an_empty_log_is_said_to_be_empty(shell: Shell, tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("typed", [FIRST, FIRST[:4], "6f0c1d2eaaaa4"])
+@pytest.mark.parametrize("typed", [FIRST, FIRST[:8], "6f0c1d2eaaaa4"])
 def test_one_is_shown_by_the_beginning_of_its_id(
     shell: Shell, log: IncidentLog, typed: str
 ) -> None:
     shown = shell("incidents", "--show", typed).ok().out
-    assert shown.startswith(f"## Incident {FIRST}\n")
-    assert "| undone by | **6f77** |" in shown
+    assert shown.startswith(f"Incident {FIRST}\n")
+    assert re.search("^undone by +6f77$", shown, re.M)
     assert "warn above 60 min, fail above 120 min" in shown
-    assert "## Undo" not in shown
+    assert "Undo" not in shown
+
+
+def test_one_is_shown_in_columns_and_as_markdown_when_asked(shell: Shell, log: IncidentLog) -> None:
+    shown = shell("incidents", "--show", "b").ok().out
+    assert "|" not in shown
+    assert "**" not in shown
+    head, migrate = shown[shown.index("\nPhases\n") :].splitlines()[2:4]
+    assert head.split() == ["phase", "begin", "end", "duration", "result", "detail"]
+    assert head.index("result") == migrate.index("failed")
+    assert "| reason |" in shell("incidents", "--show", "b", "--markdown", "-").ok().out
 
 
 def test_the_settings_and_the_option_choose_the_language(shell: Shell, log: IncidentLog) -> None:
-    assert "| důvod |" in shell("incidents", "--show", "b", language="cs").ok().out
-    assert "| důvod |" in shell("incidents", "--show", "b", "--lang", "cs").ok().out
-    assert "| reason |" in shell("incidents", "--show", "b", "--lang", "en", language="cs").ok().out
+    assert "\ndůvod" in shell("incidents", "--show", "b", language="cs").ok().out
+    assert "\ndůvod" in shell("incidents", "--show", "b", "--lang", "cs").ok().out
+    assert "\nreason" in shell("incidents", "--show", "b", "--lang", "en", language="cs").ok().out
+
+
+def test_every_attempt_at_a_recovery_is_shown_the_newest_last(
+    shell: Shell, log: IncidentLog, tmp_path: Path
+) -> None:
+    cut = Phase(name="interrupted", ok=False)
+    log.append(entry(id=SECOND, phases=(Phase(name="migrate"), cut)))
+    log.append(full(id=SECOND, runs=("x", "y")))
+    for typed in (SECOND, "c077bd0b"):
+        shown = shell("incidents", "--show", typed).ok().out
+        titles = [line for line in shown.splitlines() if line.startswith("Incident ")]
+        assert titles == [f"Incident {SECOND}", f"Incident {SECOND}-2"]
+    assert re.search("^result +cut off in migrate, gone on with as c077bd0b-2$", shown, re.M)
+    assert re.search("^RTO verdict +–$", shown, re.M)
+    again = shell("incidents", "--show", "c077bd0b-2").ok().out
+    assert again.startswith(f"Incident {SECOND}-2\n")
+    assert len(shell("incidents", "--show", "c0", "--json").ok().json()) == 2
+    listed = shell("incidents").ok().out.splitlines()[-2:]
+    assert [line.split()[0] for line in listed] == ["c077bd0b", "c077bd0b-2"]
+    pages = tmp_path / "both.md", tmp_path / "both.html"
+    words = ("--markdown", str(pages[0]), "--html", str(pages[1]))
+    shell("incidents", "--show", "c077bd0b", *words).ok()
+    for page in pages:
+        assert page.read_text(encoding="utf-8").count(f"Incident {SECOND}-2") == 1
 
 
 def test_an_exact_id_is_meant_though_others_begin_so(shell: Shell, log: IncidentLog) -> None:
-    log.append(entry(id="b-1-2"))
-    assert shell("incidents", "--show", "b-1").ok().out.startswith("## Incident b-1\n")
+    log.append(entry(id="b-10"))
+    log.append(entry(id="b-1x"))
+    shown = shell("incidents", "--show", "b-1").ok().out
+    assert "Incident b-1\n" in shown
+    assert "Incident b-1x" not in shown
 
 
 @pytest.mark.parametrize(
@@ -109,7 +149,7 @@ def test_an_id_that_names_none_or_several_is_refused(
 def test_scripts_get_every_field(shell: Shell, log: IncidentLog) -> None:
     written = [entry.model_dump(mode="json") for entry in log.read()]
     assert shell("incidents", "--json").ok().json() == written
-    assert shell("incidents", "--show", "b", "--json").ok().json() == written[2]
+    assert shell("incidents", "--show", "b", "--json").ok().json() == written[2:]
 
 
 def test_an_intact_chain_is_verified(shell: Shell, log: IncidentLog) -> None:
@@ -171,7 +211,7 @@ def test_the_log_and_one_of_it_are_written_as_pages(
         assert {stat.S_IMODE(path.stat().st_mode) for path in (markdown, page)} == {0o600}
     shell("incidents", "--show", "b", *words).ok()
     assert markdown.read_text(encoding="utf-8").startswith("## Incident b-1\n")
-    assert "<h2>Incident b-1</h2>" in page.read_text(encoding="utf-8")
+    assert '<h2 id="b-1">Incident b-1</h2>' in page.read_text(encoding="utf-8")
     assert FIRST not in page.read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deník.html", "deník.md", "state"]
 

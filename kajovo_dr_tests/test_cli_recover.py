@@ -107,14 +107,14 @@ def test_the_hotel_is_recovered_undone_and_told_of(hotel: Settings) -> None:
         assert scalar(source(complete), "SELECT count(*) FROM reports") == 0
         asked = Request(database=live.dbname, confirm=None, who="Kája", database_only=True)
         begun = Recovery.begin(complete, plan(complete, asked))
-    # the doctor starts the sandbox's server to say how an interrupted one stands
+    # the doctor starts no server to say how an interrupted one stands, but how to go on
     doctor = shell("doctor").out
-    assert f"recovery {begun.record.short} of {live.dbname} by Kája stopped" in doctor
-    assert f"{live.dbname!r} is as it was before" in doctor
+    short = begun.record.short
+    assert f"recovery {short} of {live.dbname} by Kája has not ended; the sandbox hotel" in doctor
+    assert f"kajovo-dr recover --resume --id {short}" in doctor
 
     listed = shell("incidents", "--json").ok().json()
-    entries = listed if isinstance(listed, list) else listed["incidents"]
-    assert {entry["kind"] for entry in entries} == {"recovery", "undo"}
+    assert {entry["kind"] for entry in listed} == {"recovery", "undo"}
     log = IncidentLog.of(hotel)
     assert log.verify().ok
     recovered, put_back = log.read()
@@ -213,7 +213,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_touched(
         (("recover", "--abandon", backup), 2, "as it was begun"),
         (("recover", "--resume"), 10, "there is no recovery to go on with"),
         (("recover", "--abandon", "--id", "1"), 10, "no recovery whose id begins with '1'"),
-        (("undo",), 69, "no recovery has replaced a database"),
+        (("undo",), 69, f"no recovery has replaced {name!r}"),
     ]
     for words, code, said in cases:
         ended = shell(*words)

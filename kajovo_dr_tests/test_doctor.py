@@ -1,5 +1,6 @@
 """Under test: what the doctor says of proofs to come: of their server, of the tools, and of what to
-do when the newest backup is no good. Its other findings: ``test_cli`` and ``test_cli_proof``.
+do when the newest backup is no good; and what of a setting it shows. Its other findings:
+``test_doctor_recovery``, ``test_cli`` and ``test_cli_proof``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pytest
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.scratch import scratch_server
 from kajovo_dr.backups.store import open_store
+from kajovo_dr.doctor_settings import program, shown
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.client_tools import find_bin
 from kajovo_dr.postgres.embedded import EmbeddedServer
@@ -235,3 +237,46 @@ def test_when_the_newest_backup_is_damaged_a_new_one_is_to_be_taken(
     finding = found(looked, "recovery point")
     assert "old and proven, the limit is 24 h" in finding["said"]
     assert finding["hint"] == "take one now: kajovo-dr backup --prove."
+
+
+# --- what of a setting is shown
+
+
+@pytest.mark.parametrize(
+    ("words", "as_shown"),
+    [
+        ((), ""),
+        (("python", "-m", "alembic"), "python, -m, alembic"),
+        (("systemctl", "--user", "stop", "hotel.service"), "systemctl, --user, stop, hotel.service"),
+        (("/opt/hotel/ctl", "stop", "/srv/x", "8000"), "/opt/hotel/ctl, stop, /srv/x, 8000"),
+        (("uvicorn", "--port", "{port}"), "uvicorn, --port, {port}"),
+        (("curl", "-X", "POST", "http://u:tajné@h/s?token=T0KEN"), "curl, -X, POST, …"),
+        (("curl", "-H", "Authorization: Bearer T0KEN"), "curl, -H, …"),
+        (("curl", "--user", "bob:hunter2"), "curl, --user, …"),
+        (("ctl", "--token=abcdef"), "ctl, --token=…"),
+        (("ctl", "--password", "hunter"), "ctl, --password, …"),
+        (("ctl", "--api-key", "hunter"), "ctl, --api-key, …"),
+        (("sshpass", "-p", "hunter", "ssh"), "sshpass, …, …, ssh"),
+        (("mysql", "-ptajne"), "mysql, …"),
+        (("ctl", "T0KENSECRET"), "ctl, …"),
+        (("ctl", "123456"), "ctl, …"),
+        (("sh", "-c", "stop; : T0KENSECRET"), "sh, -c, …"),
+        (("sh", "-c", "/bin/ctl --key T0KEN"), "sh, -c, …"),
+        (("curl -u bob:hunter2 http://h",), "curl …"),
+    ],
+)
+def test_of_a_command_only_harmless_words_are_shown(words: tuple[str, ...], as_shown: str) -> None:
+    assert shown(words) == as_shown
+    if words:
+        assert program(words) == as_shown.partition(",")[0]
+
+
+def test_of_a_url_neither_login_nor_parameters_are_shown() -> None:
+    assert shown("http://u:p/w@d@127.0.0.1:1/x") == "http://…@127.0.0.1:1/x"
+    assert shown("https://h/ready?key=T0KEN&fast=ano") == "https://h/ready?key=…&fast=…"
+
+
+def test_secrets_of_commands_are_not_listed(shell: Shell) -> None:
+    told = shell("doctor", "--settings", app_stop_command='["curl", "-u", "bob:hunter2"]').ok().out
+    assert "KAJOVO_DR_APP_STOP_COMMAND = curl, -u, …\n" in told
+    assert "hunter2" not in told

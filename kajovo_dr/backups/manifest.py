@@ -87,7 +87,7 @@ class Manifest(BaseModel):
         """Whether it holds what a recovery replaced: it is used by its name alone, and counts for
         no objective and no comparison. Proven or not, its data may be what was wrong.
         """
-        return re.fullmatch(re.escape(_SAFETY) + "[0-9a-f]+", self.reason) is not None
+        return re.fullmatch(re.escape(_SAFETY) + "[0-9a-f]{8}", self.reason) is not None
 
     @property
     def rows(self) -> int:

@@ -67,6 +67,10 @@ class Attributes:
         told = [replace(each, value=None) if "." in each.name else each for each in self.settings]
         return replace(self, settings=tuple(told))
 
+    def without_settings(self) -> Attributes:
+        """The same without any setting."""
+        return replace(self, settings=())
+
     def without_fences(self) -> tuple[Attributes, list[str]]:
         """The same without what keeps writers out of a database that is being saved; that, in
         words.
@@ -116,6 +120,19 @@ def read(connection: Connection, name: str) -> Attributes:
         grants=tuple(Grant(*grant) for grant in grants) if granted else None,
         settings=tuple(Setting(role, *text.split("=", 1)) for role, text in settings),
     )
+
+
+def tablespace_of_its_own(connection: Connection, name: str) -> str:
+    """A database's tablespace; empty when it is the one that new databases get anyway, which not
+    everybody may name.
+    """
+    row = connection.execute(
+        "SELECT t.spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace"
+        " WHERE d.datname = %s AND d.dattablespace <>"
+        " (SELECT dattablespace FROM pg_database WHERE datname = 'template0')",
+        [name],
+    ).fetchone()
+    return str(row[0]) if row else ""
 
 
 def give(connection: Connection, name: str, attributes: Attributes) -> list[str]:

@@ -7,6 +7,7 @@ here: the phases (``recover``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from kajovo_dr.errors import DrError, TargetBusy
 from kajovo_dr.postgres import databases, swap
@@ -16,6 +17,9 @@ from kajovo_dr.recovery.record import IncidentEntry, Phase
 from kajovo_dr.recovery.recover import PHASES, Recovery
 from kajovo_dr.recovery.undo import begin_undo
 from kajovo_dr.settings import Settings
+
+#: Phases whose failure says that the restored database does not do.
+_UNDONE_FOR = frozenset(("readiness", "smoke"))
 
 
 def run(
@@ -47,7 +51,9 @@ def do(
     except TargetBusy:  # whoever is at it knows what the application may do
         raise
     except DrError as failure:
-        follow = _after_the_swap if recovery.record.done("swap") else _before_the_swap
+        follow = (
+            partial(_after_the_swap, name) if recovery.record.done("swap") else _before_the_swap
+        )
         try:
             said = follow(settings, recovery, progress)
         except DrError as also:
@@ -55,11 +61,14 @@ def do(
         failure.hint = f"{failure.hint} {said}".strip()
         raise
     except BaseException as interrupted:  # Ctrl-C, a run that is terminated in the UI
-        if not recovery.record.done("swap"):
-            try:
+        try:
+            if recovery.record.done("swap"):
+                control.start(settings, progress=progress)  # the database in place is whole
+                interrupted.add_note("Go on with it: kajovo-dr recover --resume.")
+            else:
                 interrupted.add_note(_before_the_swap(settings, recovery, progress))
-            except DrError as also:
-                interrupted.add_note(f"{also}. {also.hint}")
+        except DrError as also:
+            interrupted.add_note(f"{also}. {also.hint}")
         raise
 
 
@@ -76,21 +85,31 @@ def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress)
     if there:
         said.append(f"{record.database!r} is as it was.")
     if stopped and there:
-        # whoever goes on has to stop it again, and to back up what is written meanwhile
-        kept = tuple(phase for phase in record.phases if phase.name not in ("safety", "stop"))
-        recovery.journal.update(phases=kept)
-        control.start(settings, progress=progress)
-        recovery.watch_until_it_answers()
+        try:
+            control.start(settings, progress=progress)
+            recovery.watch_until_it_answers()
+        finally:
+            _take_back(recovery)
         said.append("The application was started again on it.")
     return " ".join([*said, "Go on with the recovery: kajovo-dr recover --resume."])
 
 
-def _after_the_swap(settings: Settings, recovery: Recovery, progress: Progress) -> str:
+def _take_back(recovery: Recovery) -> None:
+    """Whoever goes on has to stop it again, and to back up what is written meanwhile."""
+    kept = tuple(
+        phase
+        for phase in recovery.record.phases
+        if not (phase.ok and phase.name in ("safety", "stop"))
+    )
+    recovery.journal.update(phases=kept)
+
+
+def _after_the_swap(name: str, settings: Settings, recovery: Recovery, progress: Progress) -> str:
     record = recovery.record
     possible = record.kind == "recovery" and record.live_oid is not None
     if not possible:
         return "When it is mended: kajovo-dr recover --resume."
-    if not settings.auto_undo:
+    if not settings.auto_undo or name not in _UNDONE_FOR:
         return (
             f"The restored database is in place, the former one is kept as {record.replaced!r}: "
             "mend it and go on with kajovo-dr recover --resume, or put the former one back with "

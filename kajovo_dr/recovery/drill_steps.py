@@ -275,8 +275,8 @@ class Steps:
 
 
 def _reading_legacy(settings: Settings) -> Settings:
-    """The settings with an address by which nothing of the legacy database can be changed: a drill
-    is no reason to trust a tool with it. Only drivers made of libpq take such an address.
+    """The settings with an address whose sessions in the legacy database are read-only: a drill is
+    no reason to trust a tool with it. Only drivers made of libpq take such an address.
     """
     if not settings.migrate_driver.startswith("psycopg"):
         return settings

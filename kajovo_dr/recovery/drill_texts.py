@@ -234,7 +234,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "phase_smoke": CZECH["smoke test"],
         "phase_clean_up": "úklid",
         "phase_leftovers": "hledání pozůstatků",
-        "phase_rto": "nesplněné RTO",
+        "phase_rto": "nedodržené RTO",
         "did_prepare": "zkušební server: PostgreSQL {scratch}; odstraněno pozůstatků: {removed}",
         "did_backup": "{backup}; tabulek: {tables}, řádků: {rows}, soubor zálohy: {bytes}",
         "did_proof": "obnovena a shodná; splněných kontrol: {verdicts}",
@@ -254,13 +254,13 @@ TEXTS: dict[Language, dict[str, str]] = {
         "skip_application": "KAJOVO_DR_DRILL_APPLICATION je false",
         "forecast_few": "Na předpověď je zatím málo cvičení: s celou obnovou {drills}, v rozmezí"
         " {days} dní. Potřeba jsou alespoň {fewest} v rozmezí {shortest} dní.",
-        "forecast_never": "Při současném vývoji bude RTO {limit} splněno trvale. Vychází"
+        "forecast_never": "Při současném vývoji bude RTO {limit} dodrženo trvale. Vychází"
         " z {drills} cvičení za {days} dní.",
-        "forecast_far": "Při současném růstu (o {growth} za 30 dní) bude RTO {limit} splněno"
+        "forecast_far": "Při současném růstu (o {growth} za 30 dní) bude RTO {limit} dodrženo"
         " nejméně deset let. Vychází z {drills} cvičení za {days} dní.",
-        "forecast_day": "Při současném růstu (o {growth} za 30 dní) nebude RTO {limit} splněno"
+        "forecast_day": "Při současném růstu (o {growth} za 30 dní) nebude RTO {limit} dodrženo"
         " od {day}. Vychází z {drills} cvičení za {days} dní.",
-        "forecast_missed": "RTO {limit} už splněno není, jak ukazuje přímka proložená"
+        "forecast_missed": "RTO {limit} už dodrženo není, jak ukazuje přímka proložená"
         " {drills} cvičeními za {days} dní.",
         "next_nothing": "Nic. Další cvičení proběhne podle rozvrhu; ručně se spustí takto:",
         "next_again": "Potom cvičení zopakujte:",
@@ -292,7 +292,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         " a zálohujte častěji (KAJOVO_DR_BACKUP_CRON):",
         "next_rpo_none": "Před cvičením nebyla ověřena žádná záloha. Nechte zálohy běžet podle"
         " rozvrhu:",
-        "next_forecast": "RTO brzy přestane být splněno: naplánujte rychlejší disky, menší"
+        "next_forecast": "RTO brzy přestane být dodrženo: naplánujte rychlejší disky, menší"
         " databázi nebo delší RTO.",
         "next_unreadable": "Podívejte se do drills.jsonl: některé řádky historie nelze přečíst.",
     },

@@ -41,7 +41,8 @@ def short_id(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> str:
     recovery = recovery_of(entry, entries)
     if len(recovery) <= _TYPED:
         return entry.id
-    return recovery.replace("-", "")[:SHORT] + entry.id[min(len(recovery), len(entry.id)) :]
+    number = "" if entry.id == recovery else entry.id[len(recovery[:_KEPT]) :]
+    return recovery.replace("-", "")[:SHORT] + number
 
 
 def given_up(entry: IncidentEntry) -> bool:

@@ -57,9 +57,10 @@ def outage(entry: IncidentEntry, words: Words, entries: Sequence[IncidentEntry] 
         watched = entry.format > 1 and not entry.database_only
         return Cell(words("none seen") if watched else NOTHING)
     if seen.until_at is not None:
-        return Cell(words.short(seen.seconds))
+        return Cell(words.short(seen.seconds), unbroken=True)
     if later := incident_attempts.next_attempt(entry, entries):
-        return Cell(words("see {id}", id=incident_attempts.short_id(later, entries)))
+        again = incident_attempts.short_id(later, entries)
+        return Cell(words("see {id}", id=again), unbroken=True)
     if incident_attempts.given_up(entry):
         return Cell(words("end not seen"), "warn")
     return Cell(words("still down"), "bad")

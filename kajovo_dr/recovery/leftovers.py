@@ -5,6 +5,7 @@ Belongs here: explaining and dropping them. Not here: making them (``restore``, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.errors import DrError, ServerError, ServerLost, TargetBusy, Unreachable
-from kajovo_dr.postgres import databases, swap
+from kajovo_dr.postgres import databases, disposable, swap
 from kajovo_dr.postgres.databases import Connection
 from kajovo_dr.postgres.server import Server, restore_target
 from kajovo_dr.recovery.journal import records, unfinished
@@ -22,6 +23,9 @@ from kajovo_dr.recovery.record import RecoveryRecord
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.recovery.request import REPLACED, ROOM, UNDONE
 from kajovo_dr.settings import Settings
+
+#: How names of databases end that a recovery made.
+_OURS = re.compile(rf"(?:{ROOM}|{REPLACED}|{UNDONE})[0-9a-f]{{8}}$")
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ class Kept:
 
 def unexplained(settings: Settings, admin: Connection) -> Iterator[str]:
     """Databases with a recovery's kind of name that no recovery of this state folder knows."""
-    known = {name for record in records(settings.state) for name in (record.room, record.replaced)}
+    every = records(settings.state)
+    known = {name for record in every for name in (record.database, record.room, record.replaced)}
     for (name,) in admin.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall():
-        ours = any(between in name for between in (ROOM, REPLACED, UNDONE))
-        if ours and name not in known:
+        if _OURS.search(name) and name not in known:
             yield name
 
 
@@ -56,7 +60,8 @@ def kept(settings: Settings, admin: Connection, server: Server) -> list[Kept]:
             continue
         if swap.name_of(admin, oid) != record.replaced:
             continue  # it was undone, or dropped by hand
-        why = "its recovery has not ended" if record.id in busy else ""
+        failed = record.failed_phase is not None and not record.abandoned
+        why = "its recovery has not ended well" if record.id in busy or failed else ""
         why = why or _why_to_keep(settings, record, since, now)
         size = databases.size(admin, record.replaced)
         found.append(Kept(record.replaced, oid, record, since, size, why))
@@ -111,11 +116,13 @@ def _not_dropped(settings: Settings, admin: Connection, server: Server, each: Ke
         with databases.mutex(target, settings.maintenance_database, purpose="recovery"):
             if swap.name_of(admin, each.oid) != each.name:
                 return "it has been renamed this moment"
-            databases.drop(admin, each.name)
+            disposable.drop(admin, server, each.name)
     except (ServerLost, Unreachable):
         raise
     except TargetBusy:
         return f"another recovery of {each.record.database} runs"
     except ServerError as refused:
         return f"it could not be dropped: {refused}"
+    # whose passwords went back in time has been told by now
+    (settings.state / "recoveries" / f"{each.record.id}.accounts").unlink(missing_ok=True)
     return ""

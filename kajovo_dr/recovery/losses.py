@@ -26,7 +26,7 @@ from kajovo_dr.settings import Settings
 #: Seconds for all counts together, and to wait for one locked table.
 _COUNTED_WITHIN_S = 60.0
 _LOCKED_S = 2.0
-_ACCOUNTS_S = 60.0
+_ACCOUNTS_S = 10.0
 #: Tables whose rows a manifest counts, as `databases.row_counts` does.
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -123,6 +123,7 @@ def _hashes(query: str, server: Server) -> _Hashes | None:
     with databases.connect(server, autocommit=False) as connection:
         connection.read_only = True
         connection.execute(f"SET LOCAL statement_timeout = '{_ACCOUNTS_S:g}s'".encode())
+        connection.execute(f"SET LOCAL lock_timeout = '{_LOCKED_S:g}s'".encode())
         try:
             answer = connection.execute(query.encode(), prepare=True)
             width = len(answer.description or ())

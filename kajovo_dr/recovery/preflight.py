@@ -44,6 +44,11 @@ from kajovo_dr.settings import PREFIX, Settings
 
 #: A restored database needs about the source's space, and room to build indexes in.
 _SPACE_MARGIN = 1.3
+#: A restored database may be far smaller than a source full of dead rows, but never smaller than
+#: several times its dump (measured: 1.4 of plain SQL, 5 of an archive).
+_LEAST = 1.4
+#: Sessions that a recovery needs at once.
+_SESSIONS = 6
 #: What the lock of a target's recovery is for, beside that of its backups.
 LOCK = "recovery"
 Live = Literal["answers", "missing", "silent"]
@@ -337,11 +342,12 @@ class _Look:
             self._fences(carry_over.read(admin, self.target.dbname))
         self.asked("rights", lambda: _rights(admin, self.target))
         self.asked("sessions", lambda: _may_be_renamed(admin, names))
+        self._crowd(admin)
         for name in unexplained(self.settings, admin):
             self.warn(
                 "leftover",
                 f"database {name!r} was left by a recovery that this state folder does not know",
-                "look at it, then drop it by hand.",
+                "another state folder may need it for an undo: look at it before you drop it.",
             )
         if backup is None:
             return
@@ -350,6 +356,29 @@ class _Look:
         self.asked("roles", lambda: _roles(admin, backup, self.request.create_roles))
         self.asked("extensions", lambda: _extensions(admin, backup))
         self._disk(admin, backup)
+
+    def _crowd(self, admin: databases.Connection) -> None:
+        """Sessions that are left, and who reads the live database's changes."""
+        row = admin.execute(
+            "SELECT current_setting('max_connections')::int - count(*)"
+            " FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        ).fetchone()
+        if row is not None and row[0] < _SESSIONS:
+            self.warn(
+                "connections",
+                f"the server has {row[0]} left, a recovery needs {_SESSIONS}",
+                "end some, or limit the application's role: ALTER ROLE … CONNECTION LIMIT.",
+            )
+        slots = admin.execute(
+            "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [self.target.dbname]
+        ).fetchall()
+        if slots:
+            named = ", ".join(str(name) for (name,) in slots)
+            self.warn(
+                "replication",
+                f"slots of the live database stay with the former one: {named}",
+                "make them anew on the restored one, and drop these: they keep WAL.",
+            )
 
     def _fences(self, attributes: carry_over.Attributes) -> None:
         """What keeps people out of the live database, and whether it will of the restored one."""
@@ -371,7 +400,7 @@ class _Look:
         if free is None:
             said = f"a second copy needs about {human_bytes(needed)} on the server's disk"
             self.warn("disk", f"{said}, which cannot be seen from here")
-        elif free < needed:
+        elif free < backup.manifest.database_bytes and free < _LEAST * backup.manifest.size_bytes:
             error = PreflightFailed(
                 f"{human_bytes(free)} free on the server's disk, a second copy needs about"
                 f" {human_bytes(needed)}",
@@ -379,6 +408,9 @@ class _Look:
                 " kajovo-dr cleanup.",
             )
             self.fail("disk", error)
+        elif free < needed:
+            said = f"{human_bytes(free)} free, a second copy may need {human_bytes(needed)}"
+            self.warn("disk", said, "free some, or watch it.")
         else:
             self.findings.append(Finding("disk", "ok", f"{human_bytes(free)} free"))
 
@@ -405,6 +437,7 @@ class _Look:
             return
         self.asked("application's URL", lambda: str(self.settings.need("app_base_url")))
         self.asked("Alembic", lambda: _alembic(self.settings))
+        self.asked("server of the application", lambda: _same_server(self.settings, self.target))
         if self.settings.app_login_path:
             self.asked("login", lambda: _login(self.settings))
         self._programs()
@@ -440,6 +473,19 @@ def _alembic(settings: Settings) -> str:
     return str(folder)
 
 
+def _same_server(settings: Settings, target: Server) -> str:
+    """The application that is stopped and tested must be the one of the recovered database."""
+    protected = source(settings)
+    if protected.address != target.address and settings.restore_url is not None:
+        raise SettingError(
+            f"{PREFIX}RESTORE_URL is {target.address}, the application's database is on"
+            f" {protected.address}",
+            hint=f"recover there without it (--database-only), or point {PREFIX}DATABASE_URL, and"
+            " the application, at the new server.",
+        )
+    return target.address
+
+
 def _login(settings: Settings) -> str:
     settings.need("app_email")
     settings.need("app_password")
@@ -451,8 +497,12 @@ def _legacy(settings: Settings) -> str:
     server = Server.from_url(
         url, setting=f"{PREFIX}LEGACY_URL", connect_timeout=settings.connect_timeout_s
     )
-    with databases.connect(server):
-        return f"{server.shown} answers"
+    try:
+        with databases.connect(server):
+            return f"{server.shown} answers"
+    except DrError as error:
+        error.hint += f" To recover without legacy data: unset {PREFIX}LEGACY_URL."
+        raise
 
 
 def _may_be_renamed(admin: databases.Connection, names: list[str]) -> str:
@@ -481,7 +531,23 @@ def _roles(admin: databases.Connection, backup: Backup, create: bool) -> str:
         )
     if missing:
         return f"will be created: {', '.join(missing)}"
+    _require_membership(admin, backup)
     return f"there: {', '.join(backup.manifest.roles) or 'none is needed'}"
+
+
+def _require_membership(admin: databases.Connection, backup: Backup) -> None:
+    """What a dump gives to a role only its members can give."""
+    rows = admin.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)"
+        " AND NOT pg_has_role(current_user, oid, 'MEMBER')",
+        [list(backup.manifest.roles)],
+    ).fetchall()
+    if rows:
+        raise ServerError(
+            f"user {admin.info.user!r} is no member of {', '.join(name for (name,) in rows)}, to"
+            " whom parts of the backup belong",
+            hint=f"GRANT them to it, or name a superuser in {PREFIX}RESTORE_URL.",
+        )
 
 
 def _extensions(admin: databases.Connection, backup: Backup) -> str:

@@ -199,13 +199,19 @@ def entry_from(record: RecoveryRecord, settings: Settings, finished_at: datetime
         id=record.entry_id,
         replaced=record.replaced if record.swapped_at and record.live_oid is not None else "",
         finished_at=finished_at,
-        data_lost_s=_seconds(record.snapshot_at, incident),
+        data_lost_s=_lost(record.snapshot_at, incident),
         duration_s=duration,
         since_incident_s=_seconds(incident, finished_at),
         rto_verdict="fail" if record.failed_phase else _verdict(duration / 60, settings),
         succeeded=record.failed_phase is None,
         failed_phase=record.failed_phase,
     )
+
+
+def _lost(snapshot: datetime | None, incident: datetime | None) -> float | None:
+    """A backup that was named may be younger than the incident: then nothing is lost by it."""
+    seconds = _seconds(snapshot, incident)
+    return None if seconds is None else max(0.0, seconds)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -136,8 +136,9 @@ class Recovery:
         )
         with alone(settings, plan.target) as admin:
             identity = databases.identity(admin, plan.target)
+            live_oid = swap.oid_of(admin, record.database)
             require_finished(settings, plan.target, identity)  # begun since the plan was made
-            record = record.model_copy(update={"identity": identity})
+            record = record.model_copy(update={"identity": identity, "live_oid": live_oid})
             journal = RecoveryJournal.begin(settings.state, record, settings)
         return cls(settings, journal, was_read=plan.read, progress=progress)
 
@@ -163,11 +164,25 @@ class Recovery:
         if name not in self._concerned():
             return None
         if not record.done(name):
+            self._require_still_in_place()
             assert not self.missing_before(name), f"{name} is done out of its order"
             work = _WORK[name]
             with self.alone(), self.journal.phase(name) as note, self._watched():
                 work(self, note)
         return next(each for each in reversed(self.record.phases) if each.name == name)
+
+    def _require_still_in_place(self) -> None:
+        """Raise `SwapFailed` when the database that this one put in place is no longer there."""
+        record = self.record
+        if not record.done("swap"):
+            return
+        with self._admin() as admin:
+            if swap.oid_of(admin, record.database) != record.room_oid:
+                raise SwapFailed(
+                    f"{record.database!r} is no longer the database that {record.kind}"
+                    f" {record.short} put in place: it was undone or replaced meanwhile",
+                    hint=f"close it: kajovo-dr recover --abandon --id {record.short}.",
+                )
 
     def require_complete(self) -> None:
         """Raise `SettingError` for a recovery of which a phase is missing: it did not end well."""
@@ -296,7 +311,7 @@ class Recovery:
         record, settings, room = self.record, self._settings, self.room
         with self._admin() as admin:
             live = databases.exists(admin, record.database)
-            tablespace = carry_over.read(admin, record.database).tablespace if live else ""
+            tablespace = carry_over.tablespace_of_its_own(admin, record.database) if live else ""
             self._create_roles(admin)
         was_read = self._read or self._read_again()
         restored = restore_beside(
@@ -316,13 +331,16 @@ class Recovery:
             f"{restored.rows} rows in {restored.tables} tables from {restored.backup},"
             f" equal to its manifest; {times}"
         )
+        if made := self.figures.get("roles_created"):
+            note.detail += f"; roles created without passwords: {made}"
 
     def _create_roles(self, admin: databases.Connection) -> None:
         if self.record.create_roles:
             backup = self._read.backup if self._read else self._backup()
             missing = databases.missing_roles(admin, list(backup.manifest.roles))
             if missing:
-                roles.create(admin, backup, missing)
+                made = roles.create(admin, backup, missing)
+                self.figures["roles_created"] = ", ".join(made)
 
     def _backup(self) -> catalog.Backup:
         record = self.record
@@ -407,6 +425,13 @@ class Recovery:
             holder = swap.oid_of(admin, record.database)
             if holder == record.room_oid:
                 return None
+            if record.live_oid not in (None, holder):
+                raise SwapFailed(
+                    f"{record.database!r} is no longer the database that was there when"
+                    f" {record.kind} {record.short} began",
+                    hint="somebody has recovered, undone or renamed it meanwhile: give this one up"
+                    f" (kajovo-dr recover --abandon --id {record.short}) and begin a new one.",
+                )
             self.journal.update(live_oid=holder)
             wanted = self._exchange(admin, record, holder)
             self._progress("swap", 0, None)
@@ -428,11 +453,23 @@ class Recovery:
             )
             if attributes is not None:
                 attributes, fences = attributes.without_fences()
-                self._refused = [*fences, *carry_over.give(admin, record.room, attributes)]
+                self._refused = [*fences, *self._given(admin, record.room, attributes)]
             comments = ((record.database, attributes.comment if attributes else None),)
         old = (swap.Renaming(holder, record.database, record.replaced),) if holder else ()
         new = swap.Renaming(record.room_oid, record.room, record.database)
         return swap.Exchange((*old, new), comments)
+
+    def _given(
+        self, admin: databases.Connection, room: str, attributes: carry_over.Attributes
+    ) -> list[str]:
+        """Give the attributes; a setting with which nobody can connect is worse than none."""
+        refused = carry_over.give(admin, room, attributes)
+        try:
+            with databases.connect(self.target.database(room)):
+                return refused
+        except DrError as failure:
+            bare = attributes.without_settings()
+            return [*carry_over.give(admin, room, bare), f"all settings, with which {failure}"]
 
     def _was_swapped_after_all(self) -> bool | None:
         """Whether the server did it before the connection broke; waits for it to answer again.

@@ -20,7 +20,7 @@ from kajovo_dr.errors import (
     RolesMissing,
     TargetNotEmpty,
 )
-from kajovo_dr.postgres import client_tools, databases
+from kajovo_dr.postgres import client_tools, databases, disposable
 from kajovo_dr.postgres.server import LONGEST_NAME, Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.read import Read, read
@@ -204,7 +204,7 @@ def drop_left(admin: databases.Connection, room: Server, mark: str) -> bool:
     comment = databases.commented(admin, room.dbname)
     ours = comment == mark or (comment is None and _is_empty(room))
     if ours:
-        databases.drop(admin, room.dbname)
+        disposable.drop(admin, room, room.dbname)
     return ours
 
 
@@ -215,7 +215,7 @@ def _is_empty(room: Server) -> bool:
 
 def _drop_again(admin: databases.Connection, room: Server, failure: BaseException) -> None:
     try:
-        databases.drop(admin, room.dbname)
+        disposable.drop(admin, room, room.dbname)
     except Exception:  # noqa: BLE001 - the server is gone too; the first failure is the one to tell
         if isinstance(failure, DrError):
             failure.hint = (

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from kajovo_dr.errors import DrError, SettingError
 from kajovo_dr.postgres import databases, swap
-from kajovo_dr.postgres.server import restore_target
+from kajovo_dr.postgres.server import Server, restore_target
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
 from kajovo_dr.recovery.journal import RecoveryJournal, records, unfinished
@@ -114,6 +114,7 @@ def resume(
     journal = RecoveryJournal(settings.state, record.id, settings)
     target = restore_target(settings, record.database)
     with alone(settings, target), exchanging(settings, target) as admin:
+        _require_same_server(admin, target, record)
         if record.done("swap") and swap.oid_of(admin, record.database) != record.room_oid:
             raise SettingError(
                 f"{record.kind} {record.short} has ended: {record.database!r} is no longer the"
@@ -139,6 +140,7 @@ def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
     """
     target = restore_target(settings, record.database)
     with alone(settings, target), exchanging(settings, target) as admin:
+        _require_same_server(admin, target, record)
         holder = swap.oid_of(admin, record.database)
         if holder is not None and holder == record.room_oid:
             raise SettingError(
@@ -156,6 +158,17 @@ def abandon(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
         finally:
             entry = _given_up(settings, record)
     return entry
+
+
+def _require_same_server(
+    admin: databases.Connection, target: Server, record: RecoveryRecord
+) -> None:
+    """Raise `SettingError` when the settings name another server than the recovery's."""
+    if record.identity not in ("", databases.identity(admin, target)):
+        raise SettingError(
+            f"{record.kind} {record.short} is of another server, {record.server}",
+            hint="set KAJOVO_DR_RESTORE_URL or KAJOVO_DR_DATABASE_URL as they were then.",
+        )
 
 
 def _stopped(record: RecoveryRecord) -> bool:
@@ -227,7 +240,8 @@ def _where(one: _Open) -> str:
         return f"stopped in phase {begun[-1]}"
     if one.cut_off:
         return "stopped between two phases"
-    return f"failed in phase {one.record.failed_phase}"
+    failed = one.record.failed_phase
+    return f"failed in phase {failed}" if failed else "has not ended well"
 
 
 def _content(settings: Settings, record: RecoveryRecord) -> str:

@@ -67,6 +67,11 @@ def require_possible(settings: Settings, of: RecoveryRecord) -> None:
         )
     target = restore_target(settings, of.database)
     with databases.connect(target.database(settings.maintenance_database)) as admin:
+        if of.identity not in ("", databases.identity(admin, target)):
+            raise UndoImpossible(
+                f"recovery {of.short} is of another server, {of.server}",
+                hint="set KAJOVO_DR_RESTORE_URL or KAJOVO_DR_DATABASE_URL as they were then.",
+            )
         holder = swap.oid_of(admin, of.database)
         former = swap.name_of(admin, of.live_oid)
     if holder != of.room_oid:

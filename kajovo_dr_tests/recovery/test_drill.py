@@ -149,7 +149,7 @@ def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
     assert (names(hotel), names(scratch), files(of_the_hotel)) == before
     facts = {phase.name: phase.facts for phase in record.phases}
     assert facts["migrate"] == {"revision": schema.HEAD_REVISION, "steps": 1}
-    assert facts["legacy"] == {"imported": 38, "scanned": 38, "domains": 5}
+    assert facts["legacy"] == {"imported": 140, "scanned": 140, "domains": 4}
     assert facts["revoke"]["statements"] == 5
     assert int(facts["revoke"]["rows"]) > 0
     assert facts["smoke"] == {"passed": 13, "endpoints": 13}
@@ -215,14 +215,16 @@ def legacy(
     store: Settings, small: Server, new_database: Callable[[str], Server], tmp_path: Path
 ) -> Tool:
     """An old library, its tool, and settings of a drill of `small` that imports it."""
-    old = new_database(f"stará_knihovna {os.getpid()}")
+    old = new_database(f"stará_knihovna_{os.getpid()}")
     execute(old, OLD)
     execute(small, NEW)
     tool = Tool(old, small, tmp_path)
     names = ("legacy_url", "legacy_command", "legacy_dir", "legacy_env", "legacy_domains")
     tool.settings = store.with_overrides(
         **{name: getattr(tool.settings, name) for name in names},
-        revocations=(Statement(name="hosté", sql="UPDATE hosté SET jméno = 'nikdo' WHERE id < 8"),),
+        revocations=(
+            Statement(name="guests", sql="UPDATE hosté SET jméno = 'nikdo' WHERE id < 8"),
+        ),
     )
     return tool
 
@@ -258,9 +260,10 @@ def test_a_tool_that_changes_the_legacy_database_cannot_and_fails_the_drill(
 def test_a_driver_that_knows_no_such_address_gets_the_one_of_the_settings(
     legacy: Tool, small: Server
 ) -> None:
-    legacy.does(first="raise KeyError(os.environ['OLD'].replace('+psycopg', ''))")
+    code = "import os, sys; sys.exit(os.environ['OLD'].partition('?')[2] or 'nothing')"
     for driver, told in (("psycopg2", True), ("asyncpg", False)):
-        settings = legacy.settings.with_overrides(migrate_driver=driver)
+        changed = {"migrate_driver": driver, "legacy_command": (PYTHON, "-c", code)}
+        settings = legacy.settings.with_overrides(**changed)
         record = run(settings, small).record
         assert record.failed_phase == "legacy"
         assert ("default_transaction_read_only" in detail(record, "legacy")) is told

@@ -105,7 +105,7 @@ def test_while_its_recovery_has_not_ended_it_stays(incident: Incident) -> None:
     turn_back(incident)
     back_up(incident)
     dropped, (stays,) = cleanup(incident.settings)
-    assert (dropped, stays.why) == ([], "its recovery has not ended")
+    assert (dropped, stays.why) == ([], "its recovery has not ended well")
 
 
 def test_another_database_of_that_name_is_never_dropped(

@@ -9,13 +9,22 @@ import inspect
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from kajovo_dr.errors import SettingError
-from kajovo_dr.recovery import chain, incident_pages, record, recover, report, report_words
+from kajovo_dr.recovery import (
+    chain,
+    incident_outcome,
+    incident_pages,
+    record,
+    recover,
+    report,
+    report_words,
+)
 from kajovo_dr.recovery.chain import Break
-from kajovo_dr.recovery.record import IncidentEntry
+from kajovo_dr.recovery.record import IncidentEntry, Phase
 from kajovo_dr.recovery.report_words import CZECH, Language, Words
 from kajovo_dr_tests.recovery.records import (
     INCIDENT,
@@ -33,6 +42,19 @@ LIMITS = (60, 120)
 #: What a clerk, a file name or an attacker may write.
 HOSTILE = 'a | b\n| c | d |\n# title <script>alert("x")</script> & \\| `c` **b** _i_ [l](http://x) '
 HOSTILE += "\x1b[31m\x00\u202egnp.exe\u2028 '--> </td></table>"
+
+
+LONG = "c077bd0b-13b9-4d10-8afa-49eb5ed69fcf"
+
+
+def _given_up() -> list[IncidentEntry]:
+    """A recovery that was cut off, and then given up."""
+    down: dict[str, Any] = {"id": LONG, "outage": outage(milliseconds=None)}
+    cut = Phase(name="interrupted", ok=False, detail="its process was ended")
+    return [
+        entry(**down, phases=(Phase(name="migrate"), cut)),
+        entry(**down, runs=("x", "y"), phases=(phase("abandoned", ok=False, detail="given up"),)),
+    ]
 
 
 def cells(text: str, first: str) -> list[str]:
@@ -120,9 +142,9 @@ def test_every_fact_of_a_recovery_is_told_in_czech() -> None:
         "zahájeno": "23. 11. 2026 6:40:00 SEČ",
         "ukončeno": "23. 11. 2026 6:45:00 SEČ",
         "výsledek": "obnoveno",
-        "vráceno zpět zápisem": "**undo-1**",
+        "vráceno zápisem": "**undo-1**",
         "trvání": "5 min 00 s",
-        "verdikt RTO": "splněno (varování nad 60 min, nesplněno nad 120 min)",
+        "vyhodnocení RTO": "dodrženo (varování nad 60 min, nedodrženo nad 120 min)",
         "od incidentu": "15 min 00 s",
         "výpadek": "84 ms, od 23. 11. 2026 6:40:00,000 SEČ do 23. 11. 2026 6:40:00,084 SEČ"
         " (1 234 dotazů, interval 5 ms)",
@@ -138,7 +160,7 @@ def test_every_fact_of_a_recovery_is_told_in_czech() -> None:
         "databáze vyměněny": "23. 11. 2026 6:40:40 SEČ",
         "nahrazená databáze uložena jako": "kajovo_hotel__before_run1",
         "účty, kterým se vrátilo starší heslo": "2",
-        "zkouška aplikace": "v pořádku 2/2",
+        "kontrola modulů": "v pořádku 2/2",
         "kdo": "Řehoř",
         "důvod": "disk failed",
     }
@@ -161,7 +183,7 @@ def test_phases_are_told_in_czech() -> None:
     text = report.phases(full().phases, ZONE, language="cs").replace("\u00a0", " ")
     begin, end = "23. 11. 2026 6:40:00 SEČ", "23. 11. 2026 6:40:40 SEČ"
     head, _, *rows = text.splitlines()
-    assert head == "| fáze | začátek | konec | trvání | výsledek | podrobnosti |"
+    assert head == "| fáze | začátek | konec | trvání | výsledek | podrobnosti (chyby anglicky) |"
     assert rows == [
         f"| obnova vedle živé databáze | {begin} | {end} | 40 s | v pořádku | 24 |",
         f"| převod starých dat | {end} | {end} | – | přeskočeno | unset |",
@@ -199,14 +221,12 @@ def test_no_lost_rows_and_nobody_who_counted_are_told_apart(
 @pytest.mark.parametrize(
     ("changes", "told", "czech"),
     [
-        ({"outage": None}, "none seen", "žádný nezaznamenán"),
+        ({"outage": None}, "none seen", "nezaznamenán"),
         ({"outage": None, "database_only": True}, "–", "–"),
         (
             {"outage": outage(milliseconds=None)},
-            "**still down at the end, since 2026-11-23 06:40:00.000 CET"
-            " (1 request, one every 100 ms)**",
-            "**na konci stále mimo provoz, od 23. 11. 2026 6:40:00,000 SEČ"
-            " (1 dotaz, interval 100 ms)**",
+            "**still down, since 2026-11-23 06:40:00.000 CET (1 request, one every 100 ms)**",
+            "**stále mimo provoz, od 23. 11. 2026 6:40:00,000 SEČ (1 dotaz, interval 100 ms)**",
         ),
         (
             {"outage": outage(milliseconds=185_000)},
@@ -226,14 +246,18 @@ def test_an_outage_is_told_as_it_was_seen(
 
 @pytest.mark.parametrize(
     ("minutes", "verdict", "czech"),
-    [(5, "pass", "splněno"), (61, "**warn**", "**varování**"), (125, "**fail**", "**nesplněno**")],
+    [
+        (5, "pass", "dodrženo"),
+        (61, "**warn**", "**varování**"),
+        (125, "**fail**", "**nedodrženo**"),
+    ],
 )
 def test_an_rto_verdict_that_is_no_pass_stands_out(
     minutes: float, verdict: str, czech: str
 ) -> None:
     assert fact(report.incident(entry(minutes=minutes), ZONE), "RTO verdict") == verdict
     text = report.incident(entry(minutes=minutes), ZONE, language="cs")
-    assert fact(text, "verdikt RTO") == czech
+    assert fact(text, "vyhodnocení RTO") == czech
 
 
 def test_a_smoke_test_is_told_endpoint_by_endpoint() -> None:
@@ -256,8 +280,8 @@ def test_a_failed_recovery_is_told_in_the_overview() -> None:
 
 def test_an_application_that_stayed_down_is_told_in_the_overview() -> None:
     down = full(outage=outage(milliseconds=None))
-    assert "| still down |" in report.page([down], ZONE)
-    assert "| stále mimo provoz |" in report.page([down], ZONE, language="cs")
+    assert "| **still down** |" in report.page([down], ZONE)
+    assert "| **stále mimo provoz** |" in report.page([down], ZONE, language="cs")
 
 
 def test_an_empty_log_has_a_page() -> None:
@@ -269,29 +293,9 @@ def test_an_empty_log_has_a_page() -> None:
 def test_an_undo_leaves_out_what_it_has_not() -> None:
     text = report.incident(undo("run-1"), ZONE)
     assert text.startswith("## Undo undo-1\n")
-    assert (fact(text, "undoes the recovery"), fact(text, "result")) == ("run-1", "undone")
+    assert (fact(text, "undoes the recovery"), fact(text, "result")) == ("run-1", "put back")
     for name in ("incident", "backup used", "data lost", "rows lost", "undone by"):
         assert f"| {name} |" not in text
-
-
-def test_a_recovery_is_undone_by_an_undo_that_succeeded() -> None:
-    done, failed = full(), undo("run-1", phases=(phase("swap", ok=False),))
-    assert incident_pages.undone_by(done, [done]) is None
-    assert incident_pages.undone_by(done, [done, failed]) is None
-    again = undo("run-1", id="undo-1-2")
-    assert incident_pages.undone_by(done, [done, failed, again]) == "undo-1-2"
-    assert incident_pages.undone_by(again, [done, failed, again]) is None
-    other = full(id="run-10")
-    assert incident_pages.undone_by(other, [done, other, again]) is None
-
-
-def test_of_many_attempts_the_one_that_swapped_was_undone() -> None:
-    first = full(swapped_at=None)
-    second = full(id="run-1", runs=("x", "y"))
-    assert second.id == "run-1-2"
-    entries = [first, second, undo("run-1")]
-    assert [incident_pages.undone_by(each, entries) for each in entries] == [None, "undo-1", None]
-    assert "| undo-1 | 5 min 00 s |" in report.page(entries, ZONE)
 
 
 @pytest.mark.parametrize("language", ["en", "cs"])
@@ -312,6 +316,52 @@ def test_a_broken_chain_is_told_on_the_page(language: Language) -> None:
     assert "**forged \\| text**" in text
     assert ": 4, 5." in text
     assert what in report.page_html([full()], ZONE, [4, 5], language=language, breaks=breaks)
+
+
+def test_the_attempts_at_a_recovery_are_told_as_one_story() -> None:
+    entries = _given_up()
+    text = report.page(entries, ZONE)
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| c077bd0b")]
+    assert [(row[0], row[3], row[6], row[7]) for row in rows] == [
+        ("| c077bd0b-2", "**given up**", "–", "**end not seen**"),
+        ("| c077bd0b", "**cut off in migrate, then given up**", "–", "see c077bd0b-2"),
+    ]
+    first, second = (report.incident(each, ZONE, rto=LIMITS, entries=entries) for each in entries)
+    assert (fact(first, "RTO verdict"), fact(second, "RTO verdict")) == ("–", "–")
+    assert fact(first, "outage").startswith("see c077bd0b-2, since 2026-11-23 06:40:00.000 CET (")
+    assert "| migrate | – | – | – | **not ended** |  |" in first
+    assert "| interrupted | – | – | 0 ms | **cut off** | its process was ended |" in first
+    assert "| abandoned | – | – | 2.0 s | **given up** | given up |" in second
+    czech = report.incident(entries[1], ZONE, language="cs", entries=entries)
+    assert "| ukončení bez obnovy | – | – | 2,0 s | **vzdáno** | vzdáno |" in czech.replace(
+        "\u00a0", " "
+    )
+
+
+def test_the_overview_leads_to_every_incident() -> None:
+    entries = [*_given_up(), full(), undo("run-1")]
+    page = report.page_html(entries, ZONE)
+    targets = re.findall(r'href="#([^"]*)"', page)
+    assert targets == ["undo-1", "run-1", "undo-1", f"{LONG}-2", LONG]
+    assert re.findall(r'<h2 id="([^"]*)">', page) == ["undo-1", "run-1", f"{LONG}-2", LONG]
+    assert '<span class="unbroken"><a href="#' in page
+    assert '<span class="good unbroken">' in page
+
+
+def test_the_details_of_phases_are_in_the_language_of_the_page() -> None:
+    done = (phase("preflight", detail="nothing is in the way"), phase("stop", detail="x | y"))
+    assert "| nic nebrání |" in report.phases(done[:1], ZONE, language="cs")
+    assert "| podrobnosti |" in report.phases(done[:1], ZONE, language="cs")
+    both = report.phases(done, ZONE, language="cs")
+    assert "| podrobnosti (chyby anglicky) |" in both
+    assert "| x \\| y |" in both
+    assert "| detail |" in report.phases(done, ZONE)
+    assert "| nothing is in the way |" in report.phases(done, ZONE)
+
+
+def test_a_safety_backup_that_was_not_taken_is_told_in_czech() -> None:
+    text = report.incident(full(safety="not taken: disk is full"), ZONE, language="cs")
+    assert fact(text, "pojistná záloha") == "nepořízena: disk is full"
 
 
 # --- two markups, two languages
@@ -335,12 +385,12 @@ def test_html_and_markdown_tell_the_same(language: Language) -> None:
 def test_an_html_page_is_one_whole_file_in_its_language(language: Language) -> None:
     for page in (
         report.page_html(_entries(), ZONE, language=language),
-        report.incident_html(full(), ZONE, language=language),
+        report.incidents_html([full()], ZONE, language=language),
     ):
         assert f'<html lang="{language}">' in page
         assert not {"script", "link", "img", "iframe"} & set(Page(page).tags)
         assert "http" not in page.replace("http-equiv", "")
-    assert "<title>Incident run-1</title>" in report.incident_html(full(), ZONE)
+    assert "<title>Incident run-1</title>" in report.incidents_html([full()], ZONE)
 
 
 def test_a_czech_page_has_no_word_of_english() -> None:
@@ -353,7 +403,7 @@ def test_a_czech_page_has_no_word_of_english() -> None:
 
 
 def test_no_word_of_the_vocabulary_is_left_over() -> None:
-    modules = (incident_pages, report, chain, record)
+    modules = (incident_pages, incident_outcome, report, chain, record)
     source = "".join(map(inspect.getsource, modules))
     assert [key for key in CZECH if f'"{key}"' not in source] == []
 
@@ -415,7 +465,7 @@ def test_no_text_of_others_breaks_an_html_page(language: Language) -> None:
     shown = " ".join(HOSTILE.split()).translate(dict.fromkeys((0, 0x1B, 0x202E), "\ufffd"))
     for text in (
         report.page_html([_hostile()], ZONE, language=language),
-        report.incident_html(_hostile(), ZONE, language=language),
+        report.incidents_html([_hostile()], ZONE, language=language),
     ):
         page = Page(text)
         assert set(page.tags) <= set(harmless.tags)
