@@ -134,7 +134,7 @@ def _show(settings: Settings, done: DrillReport) -> None:
     for name, value, verdict, more in verdicts(record, words):
         terminal.say(f"   {name}: {value}, {_judged(verdict, words)} ({more})")
     for left in record.removed:
-        terminal.say(f"   {words('removed')}: {left}")
+        terminal.say(f"   {words('removed')}: {words.left(left)}")
     seen = foreseen(settings, record, done.history)
     terminal.say(f"   {words('forecast')}: {words.forecast(seen)}")
     if record.ok:  # of a failed one the error below says what is wrong
@@ -155,10 +155,12 @@ def _judged(verdict: str, words: Words) -> str:
 
 
 def _show_history(settings: Settings, *, as_json: bool) -> None:
+    from kajovo_dr.recovery import drill as room
     from kajovo_dr.recovery import drill_history
     from kajovo_dr.recovery.drill_tables import history_rows, history_titles
     from kajovo_dr.recovery.drill_words import Words
 
+    room.log_killed(settings)
     history, words = drill_history.read(settings.state), Words(settings.language, settings.timezone)
     if as_json:
         drills = [drill.model_dump(mode="json") for drill in history.drills]

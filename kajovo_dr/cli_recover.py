@@ -17,6 +17,8 @@ from kajovo_dr.cli_options import json_option, login_name, with_settings
 from kajovo_dr.errors import DrError, NotConfirmed, SettingError
 from kajovo_dr.settings import Settings
 
+#: Tables that a plan names; the log has all of them.
+_NAMED = 8
 #: A recovery that began longer ago is gone on with only when it is confirmed again.
 _YOUNG = timedelta(hours=1)
 _CONFIRM = click.option("--confirm", metavar="DATABASE", help="Its name again, instead of asking.")
@@ -180,13 +182,19 @@ def _show_losses(looked: Any) -> None:
     if looked.lost_rows is None:
         return
     lost = {table: rows for table, rows in looked.lost_rows.items() if rows > 0}
-    if not lost:
-        terminal.say("what would be lost: no table has more rows now than in the backup")
-        return
-    most = sorted(lost.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{table} {rows}" for table, rows in most[:8])
-    more = f" and {len(most) - 8} more tables" if len(most) > 8 else ""
-    terminal.say(f"what would be lost, in rows: {named}{more}")
+    back = {table: -rows for table, rows in looked.lost_rows.items() if rows < 0}
+    none = "no table has more rows now than in the backup"
+    terminal.say(f"what would be lost, in rows: {_most(lost) or none}")
+    if back:
+        terminal.say(f"what would come back, in rows: {_most(back)}")
+
+
+def _most(rows: dict[str, int]) -> str:
+    """The tables with the most of them."""
+    most = sorted(rows.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{table} {number}" for table, number in most[:_NAMED])
+    more = f" and {len(most) - _NAMED} more tables" if len(most) > _NAMED else ""
+    return named + more
 
 
 def _what_next(settings: Settings, looked: Any) -> str:

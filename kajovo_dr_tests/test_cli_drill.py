@@ -120,10 +120,12 @@ def test_the_history_lists_all_drills_and_what_cannot_be_read(
     assert [row.split()[0] for row in rows] == ["DRILL", "00000001", "00000000"]
     assert "failed: migration" in rows[1]
     assert "cannot be read and were kept: 3" in listed.err
+    drill_history.bequeath(settings.state, drill(2, failed="zoo"))
     czech = shell("drill", "--history", "--lang", "cs").ok()
+    assert "selhalo: zkouška poškozených kopií" in czech.out
     assert "selhalo: migrace" in czech.out
     document = shell("drill", "--history", "--json").ok().json()
-    assert [each["id"] for each in document["drills"]] == ["00000000", "00000001"]
+    assert [each["id"] for each in document["drills"]] == ["00000000", "00000001", "00000002"]
     assert document["unreadable"] == [3]
 
 

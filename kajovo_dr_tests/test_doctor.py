@@ -247,7 +247,10 @@ def test_when_the_newest_backup_is_damaged_a_new_one_is_to_be_taken(
     [
         ((), ""),
         (("python", "-m", "alembic"), "python, -m, alembic"),
-        (("systemctl", "--user", "stop", "hotel.service"), "systemctl, --user, stop, hotel.service"),
+        (
+            ("systemctl", "--user", "stop", "hotel.service"),
+            "systemctl, --user, stop, hotel.service",
+        ),
         (("/opt/hotel/ctl", "stop", "/srv/x", "8000"), "/opt/hotel/ctl, stop, /srv/x, 8000"),
         (("uvicorn", "--port", "{port}"), "uvicorn, --port, {port}"),
         (("curl", "-X", "POST", "http://u:tajné@h/s?token=T0KEN"), "curl, -X, POST, …"),

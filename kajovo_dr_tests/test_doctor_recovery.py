@@ -141,6 +141,8 @@ def test_the_hotel_is_asked_when_it_runs_and_never_started(sandbox: Settings) ->
         verdict, said = looked(sandbox, "recovery")
         assert (verdict, said.partition(" stopped ")[0]) == ("warn", who)
         assert said.endswith("; 'kajovo_hotel' is as it was before")
+        file = sandbox.state / "embedded" / "hotel" / "data" / "postmaster.pid"
+        crashed = file.read_bytes()
     asleep = found(sandbox, "recovery")
     assert asleep.said.startswith(f"{who} has not ended; the sandbox hotel does not run")
     assert asleep.hint.startswith(f"kajovo-dr recover --resume --id {record.short} starts it")
@@ -148,8 +150,11 @@ def test_the_hotel_is_asked_when_it_runs_and_never_started(sandbox: Settings) ->
         slept = found(sandbox, name)
         assert (slept.verdict, "the sandbox hotel does not run" in slept.said) == ("warn", True)
         assert slept.hint.startswith("start it: kajovo-dr up")
+    slept_database = found(sandbox, "database")
     assert findings(sandbox, "server of restores") == []
-    assert clusters.hotel_cluster(sandbox).running() is None
+    assert not file.exists()
+    file.write_bytes(crashed)  # as a power cut leaves it
+    assert found(sandbox, "database") == slept_database
 
 
 def test_half_a_real_system_is_no_sandbox(
@@ -284,7 +289,10 @@ def test_the_last_drill_is_judged_by_its_end_and_its_age(incident: Incident) -> 
         told.append(found(incident.settings, "drill"))
     old, bad, good = told
     assert (old.verdict, old.said.endswith("is more than 40 days old")) == ("warn", True)
-    assert (bad.verdict, bad.said) == ("warn", "the last one, 00000009, 3 d 00 h ago, failed: migrate")
+    assert (bad.verdict, bad.said) == (
+        "warn",
+        "the last one, 00000009, 3 d 00 h ago, failed: migrate",
+    )
     assert (good.verdict, good.said.endswith("passed"), good.hint) == ("ok", True, "")
     assert all("kajovo-dr drill" in each.hint for each in (old, bad))
     drill_history.path_of(state).unlink()

@@ -28,6 +28,9 @@ class UndoConfig(dg.Config):
     recovery: str = Field(
         default="", description="beginning of the recovery's id; empty: the last one that swapped"
     )
+    database: str = Field(
+        default="", description="whose last recovery, when it is not production's database"
+    )
     note: str = Field(default="", description="why")
 
 
@@ -38,7 +41,8 @@ def undo_recovery(
     """Undo, and log it."""
     with operator_errors():
         settings, progress = environment.settings(), environment.progress(context)
-        of = undo.last_swapped(settings, config.recovery, database=config.confirm)
+        name = config.database or ("" if config.recovery else environment.source().dbname)
+        of = undo.last_swapped(settings, config.recovery, database=name)
         context.log.info(f"undoing {of.kind} {of.short} of {of.database} by {of.who}")
         begun = undo.begin_undo(
             settings,

@@ -22,10 +22,20 @@ PHRASES: dict[str, dict[str, str]] = {
         " is written meanwhile stays in the old database": "aplikace: {setting} není nastaveno:"
         " běží, dokud výměna neukončí její spojení, a co se mezitím zapíše, zůstane ve staré"
         " databázi",
+        "live database: {name} does not exist: nothing to undo to": "živá databáze: {name}"
+        " neexistuje: nebude k čemu se vrátit",
+        "live database: does not answer, no safety backup: {error}": "živá databáze: neodpovídá,"
+        " pojistná záloha nebude: {error}",
+        "connections: the server has {number} left, a recovery needs {all}": "spojení: serveru jich"
+        " zbývá {number}, obnova potřebuje {all}",
+        "replication: slots of the live database stay with the former one: {names}": "replikace:"
+        " sloty živé databáze zůstanou té předchozí: {names}",
         "moment: the snapshot of {backup} is later than the incident": "okamžik: {backup} zachycuje"
         " stav až po incidentu",
         "disk: a second copy needs about {size} on the server's disk, which cannot be seen from"
         " here": "disk: druhá kopie potřebuje asi {size} na disku serveru, který odsud není vidět",
+        "disk: {free} free, a second copy may need {size}": "disk: volných {free}, druhá kopie může"
+        " potřebovat {size}",
         "fences: the live database has {names}, which the restored one does not get": "omezení:"
         " živá databáze má {names}, obnovená je nedostane",
         "leftover: database {name} was left by a recovery that this state folder does not know": (

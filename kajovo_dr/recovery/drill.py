@@ -4,14 +4,15 @@ Belongs here: the order of the phases, the record of the drill, and its verdict.
 phase does (``drill_steps``), how the report looks (``drill_report``).
 
 A drill that could not run is a failed drill and has its record, too. So has one that left anything
-behind. The backup that it took stays: it is as good as any other.
+behind, and one that was killed: the next one, or who asks for the history, writes it down. The
+backup that it took stays: it is as good as any other.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,12 +74,18 @@ def run(
     another drill runs on this state folder, and `LogUnwritable` when nothing can be written down.
     """
     with _alone(settings):
+        _write_killed(settings)
         begun = datetime.now(UTC)
-        course = Course(progress)
         with ExitStack() as stack:
             steps = Steps(settings, secrets.token_hex(4), source, mutants, progress, stack)
+
+            def record(phases: dict[str, DrillPhase]) -> DrillRecord:
+                return _record(settings, steps, phases, who, begun)
+
+            course = Course(progress, lambda p: drill_history.bequeath(settings.state, record(p)))
             _phases(course, steps)
-        report = _written(settings, _record(settings, steps, course, who, begun))
+        report = _written(settings, record(course.phases))
+        drill_history.close(settings.state)
     if course.ending is not None:
         raise course.ending
     return report
@@ -108,6 +115,18 @@ def impossible(settings: Settings, *, who: str, failure: DrError) -> DrillReport
         versions={"kajovo_dr": __version__},
     )
     return _written(settings, record)
+
+
+def log_killed(settings: Settings) -> None:
+    """Write down a drill that was killed, unless one runs now."""
+    with suppress(TargetBusy), _alone(settings):
+        _write_killed(settings)
+
+
+def _write_killed(settings: Settings) -> None:
+    if killed := drill_history.inherit(settings.state):
+        _written(settings, killed)
+        drill_history.close(settings.state)
 
 
 def _phases(course: Course, steps: Steps) -> None:
@@ -143,9 +162,9 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _record(
-    settings: Settings, steps: Steps, course: Course, who: str, begun: datetime
+    settings: Settings, steps: Steps, phases: dict[str, DrillPhase], who: str, begun: datetime
 ) -> DrillRecord:
-    phases, objectives = course.phases, Objectives.of(settings)
+    objectives = Objectives.of(settings)
     rto_s = rto_of(phases)
     failed = _failed_phase(phases.values(), missed=objectives.rto(rto_s) == "fail")
     manifest = steps.backup.manifest if steps.backup else None

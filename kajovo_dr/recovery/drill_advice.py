@@ -18,7 +18,7 @@ _SOON = timedelta(days=180)
 _DRILL = "kajovo-dr drill"
 #: By the phase that failed; {backup} is the drill's own.
 _COMMANDS = {
-    "prepare": ("kajovo-dr doctor",),
+    "prepare": ("kajovo-dr doctor", "kajovo-dr doctor --settings"),
     "backup": ("kajovo-dr doctor", "kajovo-dr backup"),
     "proof": ("kajovo-dr verify {backup} --restore", "kajovo-dr backup --prove"),
     "zoo": ("kajovo-dr drill --mutants {backup}",),

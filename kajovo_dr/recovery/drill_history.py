@@ -45,6 +45,28 @@ def append(state: Path, record: DrillRecord) -> None:
         private_file.append(path, b"\n" + line if torn else line)
 
 
+def bequeath(state: Path, record: DrillRecord) -> None:
+    """Keep what is to be written down of the drill that runs, should it be killed."""
+    private_file.replace(_will(state), record.model_dump_json())
+
+
+def inherit(state: Path) -> DrillRecord | None:
+    """What a killed drill has bequeathed; whoever calls is sure that none runs."""
+    try:
+        return DrillRecord.model_validate_json(private_file.read(_will(state)))
+    except ValidationError:
+        return None
+
+
+def close(state: Path) -> None:
+    """The drill has its record: there is nothing left to bequeath."""
+    _will(state).unlink(missing_ok=True)
+
+
+def _will(state: Path) -> Path:
+    return folder(state) / "running.json"
+
+
 def read(state: Path) -> History:
     """The history; empty when no drill was run yet. Raises `LogUnwritable` when it is closed."""
     drills, unreadable = [], []

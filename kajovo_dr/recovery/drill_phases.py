@@ -17,6 +17,10 @@ from kajovo_dr.recovery.drill_record import PHASES, DrillPhase
 
 #: Figures and names that came of a phase.
 Facts = dict[str, int | float | str]
+_KILLED = {
+    "detail": "killed: the process or the machine ended in this phase",
+    "hint": "what it left behind is removed by the next drill.",
+}
 
 
 class Skip(Exception):
@@ -27,11 +31,17 @@ class Course:
     """The phases so far, in their order.
 
     ending: what is to be raised once everything is written down: Ctrl-C, the end of a run, or a
-    bug.
+    bug. before_each: gets the phases as they will have been if the process is killed in the next
+    one.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        before_each: Callable[[dict[str, DrillPhase]], None] = lambda phases: None,
+    ) -> None:
         self._progress = progress
+        self._before_each = before_each
         self._done: dict[str, DrillPhase] = {}
         self.ending: BaseException | None = None
 
@@ -53,7 +63,8 @@ class Course:
         if self.failed and not always:
             return
         began_at, began = datetime.now(UTC), time.monotonic()
-        outcome = self._outcome(name, step)
+        killed = DrillPhase(name=name, verdict="failed", began_at=began_at, **_KILLED)
+        outcome = self._outcome(name, step, {**self.phases, name: killed})
         self._done[name] = DrillPhase(
             name=name,
             began_at=began_at,
@@ -62,8 +73,11 @@ class Course:
             **outcome,
         )
 
-    def _outcome(self, name: str, step: Callable[[], Facts]) -> dict[str, Any]:
+    def _outcome(
+        self, name: str, step: Callable[[], Facts], if_killed: dict[str, DrillPhase]
+    ) -> dict[str, Any]:
         try:
+            self._before_each(if_killed)
             self._progress(f"drill: {name}", 0, None)
             return {"verdict": "passed", "facts": step()}
         except Skip as nothing:

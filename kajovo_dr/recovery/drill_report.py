@@ -149,7 +149,7 @@ def _about(record: DrillRecord, words: Words) -> str:
         ("backup", record.backup or ""),
         ("backup_holds", holds if record.backup else ""),
         ("versions", versions),
-        ("removed", ", ".join(record.removed)),
+        ("removed", ", ".join(map(words.left, record.removed))),
         ("log", record.log),
     ]
     said = [f"<b>{_text(words(key))}</b> {_text(value)}" for key, value in facts if value]

@@ -37,6 +37,11 @@ class Words:
         """The name of what has a version; a program's own stays as it is."""
         return self._texts.get(f"version_{name}", name)
 
+    def left(self, what: str) -> str:
+        """What a killed drill had left: ``database x``, ``role x``, ``folder x``."""
+        kind, _, name = what.partition(" ")
+        return f"{self._texts.get(f'left_{kind}', kind)} {name}"
+
     def number(self, value: float) -> str:
         """``12,345`` or ``12 345``."""
         text = f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"

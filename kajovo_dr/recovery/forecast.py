@@ -1,8 +1,8 @@
 """When the RTO will be missed if recoveries go on getting slower as they do now.
 
-Belongs here: a straight line through the drills, by least squares, and the day on which it meets
-the limit. Pure: no files, no clock. Not here: which drills count (`measured` says it once) and
-words for people (``drill_words``).
+Belongs here: straight lines through all drills and through the latest ones, by least squares, and
+the day on which the steeper one meets the limit. Pure: no files, no clock. Not here: which drills
+count (`measured` says it once) and words for people (``drill_words``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from kajovo_dr.recovery.drill_record import DrillRecord
 
 #: Fewer drills, or drills closer together, say nothing about growth.
 FEWEST, SHORTEST_DAYS = 3, 14
+#: Drills that show the present growth; a line through years of them hides that it quickens.
+_LATEST = 6
 #: A line through a few drills says nothing about a later decade.
 _FARTHEST_DAYS = 3653
 _DAY_S = 86_400
@@ -53,7 +55,15 @@ def measured(drills: Iterable[DrillRecord], *, like: DrillRecord) -> list[tuple[
 
 
 def forecast(points: Sequence[tuple[datetime, float]], limit_s: float, now: datetime) -> Forecast:
-    """Where the line through the points meets the limit, seen from now."""
+    """Where the line through the points, or a steeper one through the latest, meets the limit."""
+    whole = _through(points, limit_s, now)
+    latest = _through(sorted(points)[-_LATEST:], limit_s, now)
+    if whole.growth_s is None or latest.growth_s is None:
+        return whole
+    return latest if latest.growth_s > whole.growth_s else whole
+
+
+def _through(points: Sequence[tuple[datetime, float]], limit_s: float, now: datetime) -> Forecast:
     moments = [moment for moment, _ in points]
     span = (max(moments) - min(moments)).total_seconds() / _DAY_S if points else 0.0
     if len(points) < FEWEST or span < SHORTEST_DAYS:

@@ -24,7 +24,7 @@ def recovery_of(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> str:
     stem, _, number = entry.id.rpartition("-")
     if stem and number.isdecimal():
         for each in entries:
-            if each.kind == entry.kind and _is_attempt(entry.id, each.id) and each.id != entry.id:
+            if each.id != entry.id and _is_attempt(entry.id, each.id):
                 return each.id
     return entry.id
 
@@ -32,8 +32,7 @@ def recovery_of(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> str:
 def attempts(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> list[IncidentEntry]:
     """All entries of its recovery, oldest first."""
     recovery = recovery_of(entry, entries)
-    of_it = [each for each in entries if each.kind == entry.kind]
-    return [each for each in of_it if _is_attempt(each.id, recovery)]
+    return [each for each in entries if _is_attempt(each.id, recovery)]
 
 
 def short_id(entry: IncidentEntry, entries: Sequence[IncidentEntry]) -> str:

@@ -16,8 +16,10 @@ from typing import Literal
 
 import psycopg
 
+from kajovo_dr.backups.candidates import identities_like, usable_before
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.load import require_server
+from kajovo_dr.backups.store import open_store
 from kajovo_dr.errors import (
     CommandMissing,
     DatabaseMissing,
@@ -284,6 +286,8 @@ class _Look:
             backup = found[0].backup
             if request.backup:
                 self._require_ours(backup, protected)
+            else:
+                self._newer(backup)
             age = human_duration((request.before - backup.manifest.created_at).total_seconds())
             size = human_bytes(backup.manifest.size_bytes)
             return f"{backup.name}, {backup.state}, {size}, {age} before the incident"
@@ -301,7 +305,24 @@ class _Look:
                 hint=f"restore it beside: kajovo-dr restore {backup.name} --into NEWNAME.",
             )
         if backup.manifest.created_at > self.request.before:
-            self.warn("moment", f"the snapshot of {backup.name} is later than the incident")
+            said = f"the snapshot of {backup.name} is later than the incident"
+            self.warn("moment", said, "it may hold the damage.")
+        if backup.state != "proven":
+            said = f"{backup.name} is not proven: nobody has restored it yet"
+            self.warn("proof", said, f"prove it first: kajovo-dr verify {backup.name} --restore.")
+
+    def _newer(self, backup: Backup) -> None:
+        """Say that there is a newer backup than the proven one, which may be worth its risk."""
+        of, store = backup.manifest, open_store(self.settings)
+        same = identities_like(store, of)
+        newest = usable_before(store, self.request.before, of.database, same)[-1:]
+        if newest and newest[0].manifest.created_at > of.created_at:
+            name = newest[0].name
+            self.warn(
+                "newer backup",
+                f"{name} is newer and {newest[0].state}, so {backup.name} is used",
+                f"prove it first: kajovo-dr verify {name} --restore; or use it by its name.",
+            )
 
     def live(self) -> Live:
         try:

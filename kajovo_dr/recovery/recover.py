@@ -390,7 +390,8 @@ class Recovery:
             path = private_folder(settings.state / "recoveries") / f"{record.id}.accounts"
             lines = [f"{account.what}\t{account.who}\n" for account in found]
             replace_atomically(path, "".join(lines).encode())
-            note.detail += f"; {len(found)} accounts go back in time, listed in {path.name}"
+            go = "1 account goes" if len(found) == 1 else f"{len(found)} accounts go"
+            note.detail += f"; {go} back in time, listed in recoveries/{path.name}"
 
     def _swap(self, note: PhaseNote) -> None:
         try:

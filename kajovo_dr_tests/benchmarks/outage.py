@@ -26,6 +26,7 @@ from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.embedded import EmbeddedServer
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import conduct, preflight
+from kajovo_dr.recovery.journal import records
 from kajovo_dr.recovery.record import Phase
 from kajovo_dr.recovery.recover import Recovery
 from kajovo_dr.recovery.request import Request
@@ -63,8 +64,7 @@ class Outages:
             self._calm(clients)
         dump = self._dumped()
         self._backed_up()
-        for _ in range(self.repeat):
-            self._runbook(dump, few)
+        self._runbook(dump, few)
         whole = self._recovery(few)
         for ordinary in (False, True):
             for clients in (few, many):
@@ -140,7 +140,7 @@ class Outages:
         settings = self.settings.with_overrides(restore_url=server.url())
         name = "ordinary" if ordinary else "swap"
         with self._hammered(clients) as answers:
-            last = last_swapped(settings)
+            last = last_swapped(settings, records(settings.state)[-1].id)
             undo = begin_undo(settings, last, who="benchmark", confirm=self.live.dbname)
             conduct.run(settings, undo)
         self._add(name, clients, heard(answers))
@@ -202,7 +202,11 @@ def _measured(gigabytes: float, repeat: int, calm_s: float, note: str, tell: sta
     help="Size of the database on disk, about.",
 )
 @click.option(
-    "--repeat", type=click.IntRange(1, 100), default=5, show_default=True, help="Times of each."
+    "--repeat",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="Swaps of each kind.",
 )
 @click.option(
     "--calm",

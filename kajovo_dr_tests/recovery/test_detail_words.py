@@ -26,6 +26,14 @@ ALEMBIC = "0024_kajovo_audit"
             "okamžik: kajovo-postgres-1 zachycuje stav až po incidentu; disk: druhá kopie potřebuje"
             " asi 1.5 GB na disku serveru, který odsud není vidět",
         ),
+        (
+            "preflight",
+            "live database: 'h' does not exist: nothing to undo to; connections: the server has 3"
+            " left, a recovery needs 8; replication: slots of the live database stay with the"
+            " former one: a, b",
+            "živá databáze: 'h' neexistuje: nebude k čemu se vrátit; spojení: serveru jich zbývá"
+            " 3, obnova potřebuje 8; replikace: sloty živé databáze zůstanou té předchozí: a, b",
+        ),
         ("safety", "kajovo-postgres-20261123-064100", "kajovo-postgres-20261123-064100"),
         (
             "stop",
@@ -98,8 +106,8 @@ def test_a_detail_is_told_in_czech(phase: str, detail: str, czech: str) -> None:
         ("safety", "not taken: pg_dump failed; it said x", "nepořízena: pg_dump failed; it said x"),
         (
             "stop",
-            "exit code 7; but nothing answers under its address: it counts as stopped",
-            "exit code 7; pod její adresou však nic neodpovídá: považuje se za zastavenou",
+            "code 7; it said x; but nothing answers under its address: it counts as stopped",
+            "code 7; it said x; pod její adresou však nic neodpovídá: považuje se za zastavenou",
         ),
         (
             "revoke",
@@ -110,6 +118,11 @@ def test_a_detail_is_told_in_czech(phase: str, detail: str, czech: str) -> None:
             "legacy",
             "imported a: 1 of 1; a: note of the tool",
             "převedeno: a: 1 z 1; a: note of the",
+        ),
+        (
+            "preflight",
+            "live database: does not answer, no safety backup: x; y",
+            "živá databáze: neodpovídá, pojistná záloha nebude: x; y",
         ),
         ("migrate", "alembic failed: {braces} (x+)", "alembic failed: {braces} (x+)"),
         ("of nobody", "nothing is in the way", "nothing is in the way"),
@@ -136,7 +149,7 @@ def test_no_phrase_is_of_a_sentence_that_is_no_longer_said() -> None:
     phrases = [english for each in (*PHRASES.values(), CONTROL) for english in each]
     # where our own text is put together: at places, behind a name, and before some numbers
     seams = re.compile(
-        r"\{\w+\}|^\w+: |(?<=empty) to | in (?=\{duration\})|(?<=kept as) |'s disk, "
+        r"\{\w+\}|^(?:live )?\w+: |(?<=empty) to | in (?=\{duration\})|(?<=kept as) |'s disk, "
     )
     pieces = {piece.strip(" ,:()") for each in phrases for piece in seams.split(each)}
     assert [piece for piece in sorted(pieces) if piece not in said] == []

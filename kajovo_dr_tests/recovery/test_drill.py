@@ -504,6 +504,19 @@ def test_a_process_that_outlives_the_drill_fails_it(
     assert "something that listens on port" in detail(record, "leftovers")
 
 
+def test_a_killed_drill_is_written_down_by_the_next_one(store: Settings, small: Server) -> None:
+    first = run(store, small).record
+    killed = first.model_copy(update={"id": "0" * 8, "ok": False, "failed_phase": "zoo"})
+    drill_history.bequeath(store.state, killed)
+    # one that cannot begin leaves it alone: another may be running
+    drill.impossible(store, who="x", failure=DrError("no"))
+    second = run(store, small).record
+    drill.log_killed(store)
+    written = [each.id for each in drill_history.read(store.state).drills]
+    assert len(written) == 4
+    assert {first.id, killed.id, second.id} < set(written)
+
+
 def test_a_database_of_somebody_else_under_a_drills_name_is_never_dropped(
     store: Settings, small: Server, scratch: Server
 ) -> None:
@@ -544,8 +557,16 @@ def test_what_a_killed_drill_left_is_removed_by_the_next_one_which_says_so(
     (folder,) = store.state.glob(f"{drill_room.FOLDER}*")
     (store.state / "zoo-left").mkdir()
     assert not drill_history.read(store.state).drills
+    drill.log_killed(store)
+    (killed,) = drill_history.read(store.state).drills
+    assert (killed.ok, killed.failed_phase, killed.rto_s) == (False, "start", None)
+    assert killed.seconds["restore"] > 0
+    assert detail(killed, "start").startswith("killed")
+    assert verdicts(killed)["smoke"] == verdicts(killed)["clean_up"] == "not_run"
+    assert (store.state / "drills" / f"{killed.id}.html").is_file()
 
     record = run(store, small).record
+    assert drill_history.read(store.state).drills == (killed, record)
     assert record.ok
     assert {f"database {database}", f"folder {folder.name}", "folder zoo-left"} <= set(
         record.removed
@@ -568,6 +589,8 @@ def test_a_second_drill_waits_for_nothing_and_is_not_recorded(
             with pytest.raises(TargetBusy, match="another drill") as busy:
                 run(store, small)
             refused.append(busy.value)
+            drill.log_killed(store)  # this one was not killed: it runs
+            assert not drill_history.read(store.state).drills
 
     first = run(store, small, progress=second)
     assert len(refused) == 1

@@ -225,6 +225,13 @@ def test_what_was_skipped_is_not_in_the_sum_and_without_a_sum_nothing_is_said(
     assert "The recovery in all" not in html_of(settings, drills)
 
 
+def test_what_a_killed_drill_left_is_named_in_both_languages(settings: Settings) -> None:
+    left = ("database kajovo_dr_drill_1", "role hotel ro", "folder drill-1")
+    page = Page(html_of(settings, History((drill(removed=left),)))).text
+    assert "removed now database kajovo_dr_drill_1, role hotel ro, folder drill-1" in page
+    assert "odstraněno databáze kajovo_dr_drill_1, role hotel ro, složka drill-1" in page
+
+
 def test_the_versions_say_of_what_in_both_languages(settings: Settings) -> None:
     versions = {"kajovo_dr": "0.1", "scratch_server": "17.10", "server": "16.4", "client": "17.10"}
     page = Page(html_of(settings, History((drill(versions=versions),)))).text

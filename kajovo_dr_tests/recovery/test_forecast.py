@@ -48,6 +48,22 @@ def test_steady_growth_meets_the_limit_on_its_day() -> None:
     assert seen.growth_s == pytest.approx(10)
 
 
+def test_growth_that_quickens_is_judged_by_the_latest_drills() -> None:
+    # flat for years, then 10 s more every 30 days: the line through all sees a part of it
+    seen = forecast(points(*[10] * 30, 10, 20, 30, 40, 50, 60), 120, NOW)
+    assert (seen.kind, seen.drills, seen.span_days) == ("day", 6, 150)
+    assert seen.growth_s == pytest.approx(10)
+    assert seen.day == date(2027, 5, 22)
+
+
+def test_growth_that_has_slowed_down_is_judged_by_all_drills() -> None:
+    seen = forecast(points(10, 20, 30, 40, 50, 60, *[60] * 6), 120, NOW)
+    assert (seen.kind, seen.drills) == ("day", 12)
+    # latest drills too close together are no measure of their own
+    close = [*points(10, 20, 30, 40), *((NOW - timedelta(minutes=m), 40.0 - m) for m in range(6))]
+    assert forecast(close, 100, NOW).drills == 10
+
+
 def test_the_day_does_not_depend_on_when_it_is_asked_for() -> None:
     later = forecast(points(10, 20, 30, 40), 100, NOW + timedelta(days=60))
     assert later.day == date(2027, 5, 22)

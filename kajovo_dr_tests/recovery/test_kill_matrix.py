@@ -25,6 +25,7 @@ def place() -> Iterator[Field]:
         yield place
 
 
+@pytest.mark.timeout(600)  # some thirty recoveries each: a minute, but on a busy machine
 @pytest.mark.parametrize(
     ("server", "points"),
     [
