@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -28,8 +29,10 @@ from kajovo_dr.cli import cli
 from kajovo_dr.errors import DumpDamaged
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
+from kajovo_dr.recovery import drill_history
 from kajovo_dr.settings import PREFIX, Settings
 from kajovo_dr_tests.conftest import SMALL_DATABASE
+from kajovo_dr_tests.recovery.drills import drill
 from kajovo_dr_tests.shell import ROOT, WITHOUT_DAGSTER, Shell, failed_checks
 
 
@@ -461,12 +464,16 @@ def configured(application: str, tmp_path: Path) -> dict[str, str]:
         "app_email": "jana@hotel.example",
         "app_password": "Tajné42",
         "migrate_dir": str(tmp_path),
+        "app_stop_url": f"{application}/stop",
+        "app_start_url": f"{application}/start",
+        "drill_application": "false",
     }
 
 
 def test_a_complete_installation_is_found_healthy(
-    shell: Shell, proven: Backup, configured: dict[str, str]
+    shell: Shell, settings: Settings, proven: Backup, configured: dict[str, str]
 ) -> None:
+    drill_history.append(settings.state, drill(started_at=datetime.now(UTC)))
     looked = shell("doctor", **configured).ok()
     assert {line[:5] for line in looked.out.splitlines()} == {"ok   "}
     for name in (
@@ -477,7 +484,11 @@ def test_a_complete_installation_is_found_healthy(
         "database",
         "server of restores",
         "Dagster storage",
+        "application's control",
+        "Alembic",
         "readiness",
+        "drill",
+        "incident log",
     ):
         assert f"ok   {name}: " in looked.out
     assert looked.err == ""
@@ -570,6 +581,7 @@ def test_without_a_database_the_doctor_looks_and_starts_nothing(
     monkeypatch.delenv("KAJOVO_DR_DATABASE_URL")
     looked = shell("doctor").ok()
     assert "warn database: not configured" in looked.out
+    assert "warn recovery point: not judged: not configured" in looked.out
     assert not (settings.state / "embedded").exists()
 
 

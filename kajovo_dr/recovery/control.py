@@ -120,7 +120,7 @@ class _Way:
     def failed(self, how: str) -> ControlFailed:
         return ControlFailed(
             f"the application was not {_PAST[self.verb]}: {how}",
-            hint=f"mend what {self.setting} does, or {self.verb} the application by hand, by hand.",
+            hint=f"mend what {self.setting} does, or {self.verb} the application by hand.",
         )
 
     def late(self, how: str) -> ToolTimeout:

@@ -75,8 +75,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "ended: {names}": "ukončeno: {names}",
         "which accounts go back in time is not known: {error}": "kterým účtům se vrací starší"
         " heslo, není známo: {error}",
-        "{number} accounts go back in time, listed in {file}": "účtů, kterým se vrací starší heslo:"
-        " {number}, vypsány v {file}",
+        "accounts that go back in time: {number}, listed in {file}": "účty, kterým se vrací starší"
+        " heslo: {number}, vypsány v {file}",
     },
     "swap": {
         "{name} put in place in {duration}": "{name} je na místě, trvalo {duration}",

@@ -390,8 +390,7 @@ class Recovery:
             path = private_folder(settings.state / "recoveries") / f"{record.id}.accounts"
             lines = [f"{account.what}\t{account.who}\n" for account in found]
             replace_atomically(path, "".join(lines).encode())
-            go = "1 account goes" if len(found) == 1 else f"{len(found)} accounts go"
-            note.detail += f"; {go} back in time, listed in recoveries/{path.name}"
+            note.detail += f"; accounts that go back in time: {len(found)}, listed in {path.name}"
 
     def _swap(self, note: PhaseNote) -> None:
         try:

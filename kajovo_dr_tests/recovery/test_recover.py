@@ -99,7 +99,7 @@ def test_every_phase_of_it_is_logged_with_its_times(incident: Incident) -> None:
     said = {phase.name: phase.detail for phase in entry.phases}
     # 1 revision, 2 shelves, 3 books, 1 reader, 2 visits
     assert said["restore"].startswith(f"9 rows in 5 tables from {entry.backup}, equal to its")
-    assert said["revoke"].startswith("ended: visits 2; 2 accounts go back in time")
+    assert said["revoke"].startswith("ended: visits 2; accounts that go back in time: 2")
     assert f"the former one is kept as {entry.replaced!r}" in said["swap"]
     assert said["preflight"].startswith("incident: taken as now, ")
 
