@@ -102,9 +102,9 @@ def test_a_changed_row_is_found_by_restoring_and_has_its_exit_code(
     assert "hosté" in proved.err
     again = shell("verify", backup.name, "--restore", "--json")
     assert (again.code, again.json()["state"]) == (46, "damaged")
-    read = shell("verify", backup.name).ok().out
-    assert "   it is recorded as damaged, and is not used until it is proven again" in read
-    assert read.endswith(f"kajovo-dr verify {backup.name} --restore\n")
+    told = shell("verify", backup.name).ok().out
+    assert "   it is recorded as damaged, and is not used until it is proven again" in told
+    assert told.endswith(f"kajovo-dr verify {backup.name} --restore\n")
 
 
 def test_a_damaged_file_is_found_before_it_is_restored(shell: Shell, backup: Backup) -> None:

@@ -64,7 +64,7 @@ ALEMBIC = "0024_kajovo_audit"
         (
             "revoke",
             "ended: sessions 3, tokens 0; accounts that go back in time: 2, listed in x.accounts",
-            "ukončeno: sessions 3, tokens 0; účtů, kterým se vrací starší heslo: 2, vypsány v"
+            "ukončeno: sessions 3, tokens 0; účty, kterým se vrací starší heslo: 2, vypsány v"
             " x.accounts",
         ),
         (
