@@ -119,7 +119,7 @@ DATABASE = (
     Point("restore: before its oid is written", "journal", "room_oid", "before"),
     *_boundaries("revoke"),
     *_boundaries("swap"),
-    Point("swap: before the old oid is written", "journal", "live_oid", "before"),
+    Point("swap: before attributes are carried over", "statement", "CONNECTION LIMIT", "before"),
     Point("swap: attributes carried over in part", "statement", "CONNECTION LIMIT", "after"),
     Point("swap: before the exchange is sent", "statement", EXCHANGE, "before"),
     Point("swap: 1 ms inside the exchange", "statement", EXCHANGE, "during", 0.001),
