@@ -17,7 +17,7 @@ from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.manifest import DIGEST_SUFFIX, MANIFEST_SUFFIX, digest_line
 from kajovo_dr.backups.proof import PROOF_SUFFIX, VERDICTS
 from kajovo_dr.backups.store import sidecar
-from kajovo_dr.postgres import databases
+from kajovo_dr.postgres import databases, fingerprint
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.backups.stored import judge
@@ -284,11 +284,12 @@ def test_a_torn_proof_record_leaves_the_backup_usable(
 
 
 def test_what_a_proof_compared_by_a_sample_is_said_wherever_it_is_used(
-    shell: Shell, backup: Backup, target: Server
+    shell: Shell, backup: Backup, small: Server, target: Server
 ) -> None:
-    tables = [table.model_dump(by_alias=True) for table in backup.manifest.tables]
-    (large,) = [table for table in tables if table["name"] == "hosté"]
-    large["sampled"] = True
+    with databases.connect(small) as session:
+        large = frozenset({("public", "hosté")})
+        found, _ = fingerprint.restored(session, sampled=large, version_table="public.none")
+    tables = [table.model_dump(by_alias=True) for table in found]
     _rewrite(backup, tables=tables)
     assert "sample" not in shell("list").ok().out  # nothing was compared yet
     judge(catalog.load(backup.path), "proven", datetime.now(UTC))

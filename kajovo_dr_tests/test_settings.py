@@ -126,8 +126,9 @@ SECRETS = [
 
 
 def test_the_secrets_are_the_urls_and_the_login() -> None:
-    urls = {"database_url", "restore_url", "dagster_url", "proof_url"}
-    expected = {*urls, "app_email", "app_password"}
+    urls = {"database_url", "restore_url", "dagster_url", "proof_url", "legacy_url"}
+    hooks = {"app_stop_url", "app_start_url"}
+    expected = {*urls, *hooks, "app_email", "app_password"}
     assert set(SECRETS) == expected
 
 

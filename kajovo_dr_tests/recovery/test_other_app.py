@@ -7,12 +7,14 @@ with nothing but environment variables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
 from kajovo_dr.errors import LoginRefused
 from kajovo_dr.postgres.server import Server
+from kajovo_dr.progress import Progress
 from kajovo_dr.recovery.migrate import migrate
 from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.smoke import smoke
@@ -89,13 +91,47 @@ def test_its_refusal_of_a_login_is_final_too(
 def test_rows_that_its_lists_do_not_show_are_missed(library: Library, restored: Server) -> None:
     settings = Settings.load()
     with psycopg.connect(restored.conninfo(), autocommit=True) as connection:
-
-        def lose(phase: str, done: int, total: int | None) -> None:
-            connection.execute("DELETE FROM library.books WHERE id = 3")
-
-        report = smoke(settings, restored, progress=lose)
+        report = smoke(settings, restored, progress=_while(connection, "books", _HIDDEN))
     (books,) = report.failures
     assert books.detail == "the application lists 4, the database has 5"
+
+
+def test_what_people_write_while_the_test_reads_is_no_failure(
+    library: Library, restored: Server
+) -> None:
+    settings = Settings.load()
+    with psycopg.connect(restored.conninfo(), autocommit=True) as connection:
+        lost = (("DELETE FROM library.books WHERE id = 3",), ())
+        report = smoke(settings, restored, progress=_while(connection, "books", lost))
+    assert report.failures == ()
+    (books,) = (result for result in report.results if result.name == "books")
+    assert (books.count, books.expected) == (4, 4)
+
+
+#: A row that is gone while the list is read, and there before and after it.
+_HIDDEN = (
+    (
+        "CREATE TABLE aside AS SELECT * FROM library.books WHERE id = 3",
+        "DELETE FROM library.books WHERE id = 3",
+    ),
+    ("INSERT INTO library.books SELECT * FROM aside", "DROP TABLE aside"),
+)
+
+
+def _while(
+    connection: psycopg.Connection[Any],
+    endpoint: str,
+    statements: tuple[tuple[str, ...], tuple[str, ...]],
+) -> Progress:
+    """Runs the first statements right before the endpoint is read, the others after it."""
+    left = list(statements)
+
+    def act(phase: str, done: int, total: int | None) -> None:
+        if phase == f"smoke: {endpoint}" or (left and len(left) < len(statements)):
+            for statement in left.pop(0):
+                connection.execute(statement.encode())
+
+    return act
 
 
 def test_a_database_that_the_application_does_not_use_proves_nothing(

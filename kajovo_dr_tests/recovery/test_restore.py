@@ -366,6 +366,8 @@ def test_a_database_of_somebody_else_is_not_taken_for_a_leftover(
     settings: Settings, backup: Backup, target: Server, new_database: Callable[[str], Server]
 ) -> None:
     precious = new_database(f"{target.dbname}__restoring")
+    with databases.connect(precious) as session:
+        session.execute("CREATE TABLE pokladna (částka int)")
     with pytest.raises(TargetNotEmpty, match="is in the way"):
         restore(settings, backup, target, named=True)
     assert precious.dbname in names(precious)
