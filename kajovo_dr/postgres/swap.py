@@ -6,10 +6,10 @@ database must have before (``carry_over``), and why it is done.
 The whole exchange is one statement, and so one transaction, that locks the catalog of databases:
 whoever connects meanwhile waits and then finds the new database under the name, without an error.
 Only sessions that are in the database, or just entering it, are ended, which a rename cannot do
-without. Whether this
-process or the server dies in it, or the connection breaks: the server has done all of it or none.
-Measured: 15 ms [12-21] without an answer for 8 busy clients, 24 ms [10-58] for 32; closing the
-database first (ALLOW_CONNECTIONS false) takes as long, and a crash leaves it closed.
+without. Whether this process or the server dies in it, or the connection breaks: the server has
+done all of it or none. Measured under 200 requests per second (docs/outage.md): 20 ms [17-24]
+without an answer for 8 clients, 40 ms [36-58] for 32. Closing the database first
+(ALLOW_CONNECTIONS false) takes as long, and a crash leaves it closed.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def _after_the_swap(name: str, settings: Settings, recovery: Recovery, progress:
     )
     with recovery.alone():
         try:
-            for name in PHASES["undo"]:
-                undo.do(name)
+            for each in PHASES["undo"]:
+                undo.do(each)
         except DrError as failure:
             return _half_undone(undo, failure)
         undo.journal.log()
