@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 
 _numbers = itertools.count()
+# a background job of a shell ignores Ctrl-C, and so would every server that a test stops with it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 #: Tests may lose what a power cut would take; everything else is as in production.
 _FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "2GB"}
 #: Bytes that a memory disk must have free to be used: the whole suite needs less than half of it.
