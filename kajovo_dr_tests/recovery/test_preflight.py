@@ -525,6 +525,6 @@ def test_a_legacy_database_that_does_not_answer_is_told(
     incident: Incident, service: Service
 ) -> None:
     url = incident.live.database(f"{incident.live.dbname}_stará").url()
-    incident.change(legacy_url=url, legacy_command=("python", "x.py"))
+    incident.change(legacy_url=url, legacy_command=(sys.executable, "x.py"))
     made = looked(incident, database_only=False)
     assert verdicts(made, of="fail") == {"legacy database": "fail"}
