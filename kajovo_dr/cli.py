@@ -367,13 +367,12 @@ def _warn(text: str) -> None:
 
 def _tell_newer(settings: Settings, chosen: Any, until: datetime) -> None:
     """Say that there is a newer backup than the proven one, which may be worth its risk."""
-    from kajovo_dr.backups.candidates import identities_like, usable_before
+    from kajovo_dr.backups.candidates import newer_usable
     from kajovo_dr.backups.store import open_store
 
-    of, store = chosen.manifest, open_store(settings)
-    newest = usable_before(store, until, of.database, identities_like(store, of))[-1:]
-    if newest and newest[0].manifest.created_at > chosen.manifest.created_at:
-        terminal.tell(f"{newest[0].name} is newer and {newest[0].state}, so {chosen.name} is used")
+    newer = newer_usable(open_store(settings), chosen, until)
+    if newer is not None:
+        terminal.tell(f"{newer.name} is newer and {newer.state}, so {chosen.name} is used")
 
 
 def _before(text: str | None) -> datetime:

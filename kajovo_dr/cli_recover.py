@@ -170,10 +170,7 @@ def _show_plan(settings: Settings, looked: Any, *, as_json: bool) -> None:
         terminal.show_json({"database": looked.target.dbname, **facts, "findings": findings})
         return
     for each in looked.findings:
-        mark = terminal.mark(ok=each.verdict == "ok", warning=each.verdict == "warn")
-        terminal.say(f"{mark}{' ' * (5 - len(each.verdict))}{each.name}: {each.said}")
-        if each.hint and each.verdict != "ok":
-            terminal.say(f"     hint: {each.hint}")
+        terminal.finding(each, hint=each.verdict != "ok")
     _show_losses(looked)
     terminal.say(_what_next(settings, looked))
 

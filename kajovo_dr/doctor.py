@@ -21,7 +21,6 @@ from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.recovery_point import recovery_point
 from kajovo_dr.backups.scratch import named_server, refuse_production
 from kajovo_dr.backups.store import Store, open_store
-from kajovo_dr.doctor_finding import Finding, asked, failure
 from kajovo_dr.errors import (
     DoctorFindings,
     DrError,
@@ -31,6 +30,7 @@ from kajovo_dr.errors import (
     SettingError,
     UrlError,
 )
+from kajovo_dr.finding import Finding, asked, failure
 from kajovo_dr.postgres import client_tools, clusters, databases, disposable, embedded
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.progress import human_bytes
@@ -50,11 +50,7 @@ def examine(settings: Settings, *, as_json: bool) -> None:
         terminal.show_json([asdict(finding) for finding in found])
     else:
         for finding in found:
-            mark = terminal.mark(ok=finding.verdict == "ok", warning=finding.verdict == "warn")
-            gap = " " * (5 - len(finding.verdict))  # the mark itself has invisible colours
-            terminal.say(f"{mark}{gap}{finding.name}: {finding.said}")
-            if finding.hint:
-                terminal.say(f"     hint: {finding.hint}")
+            terminal.finding(finding)
     failed = [finding.name for finding in found if finding.verdict == "fail"]
     if failed:
         raise DoctorFindings(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}")

@@ -7,15 +7,13 @@ are looked for, none is run.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kajovo_dr.doctor_finding import Finding, asked, failure
+from kajovo_dr import process
 from kajovo_dr.doctor_settings import program
 from kajovo_dr.errors import (
     CommandMissing,
@@ -27,6 +25,7 @@ from kajovo_dr.errors import (
     TargetBusy,
     UrlError,
 )
+from kajovo_dr.finding import Finding, asked, failure
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server, restore_target, source
 from kajovo_dr.recovery import control, drill_history, legacy, legacy_source, second_instance
@@ -153,10 +152,7 @@ def _found(
     """The program of a command as it may be shown; raises `CommandMissing` when there is none."""
     if not words:
         raise CommandMissing(f"{PREFIX}{setting} is empty")
-    word = words[0]
-    if "/" in word or os.sep in word:
-        word = str((folder or Path.cwd()) / word)
-    if shutil.which(word, path=(environment or {}).get("PATH")) is None:
+    if not process.is_program(words[0], folder=folder, path=(environment or {}).get("PATH")):
         raise CommandMissing(f"{PREFIX}{setting}: {program(words)} is not found, or no program")
     return program(words)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,6 +63,16 @@ class Completed:
         named = [line for line in lines if _NAMES_AN_ERROR.search(line)]
         told = named[:_LINES_TOLD] or lines[-_LINES_TOLD:]
         return f"{Path(self.argv[0]).stem}: {how}" + (f": {' | '.join(told)}" if told else "")
+
+
+def is_program(word: str, *, folder: Path | None = None, path: str | None = None) -> bool:
+    """Whether a command's first word can be started in a folder (None: ours).
+
+    path: where a mere name is looked for; None: this process's PATH.
+    """
+    if "/" in word or os.sep in word:
+        word = str((folder or Path.cwd()) / word)
+    return shutil.which(word, path=path) is not None
 
 
 def run(

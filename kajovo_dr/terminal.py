@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from kajovo_dr.errors import DrError
+from kajovo_dr.finding import Finding
 from kajovo_dr.progress import LineProgress, Progress, human_bytes, percent
 
 #: Seconds between two progress lines in a pipe or a log.
@@ -68,6 +69,15 @@ def mark(*, ok: bool, warning: bool = False) -> str:
     if ok:
         return click.style("ok", fg="green")
     return click.style("warn", fg="yellow") if warning else click.style("FAIL", fg="red", bold=True)
+
+
+def finding(found: Finding, *, hint: bool = True) -> None:
+    """A line of what was looked at, and below it the next step, if it is wanted."""
+    gap = " " * (5 - len(found.verdict))  # the mark itself has invisible colours
+    how = mark(ok=found.verdict == "ok", warning=found.verdict == "warn")
+    say(f"{how}{gap}{found.name}: {found.said}")
+    if hint and found.hint:
+        say(f"     hint: {found.hint}")
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

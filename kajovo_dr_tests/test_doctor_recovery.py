@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from kajovo_dr import doctor
-from kajovo_dr.doctor_finding import Finding
 from kajovo_dr.errors import TargetNotEmpty
+from kajovo_dr.finding import Finding
 from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import conduct, drill_history, preflight

@@ -30,6 +30,7 @@ GROUND = {
     *("errors", "settings", "progress", "process", "tether", "files", "moments", "ports"),
     "stopwatch",
     "hotel",
+    "finding",
 }
 #: Above every room: what a person starts.
 ROOF = {
@@ -40,7 +41,6 @@ ROOF = {
     "cli_recover",
     "demo",
     "doctor",
-    "doctor_finding",
     "doctor_recovery",
     "doctor_settings",
     "up",

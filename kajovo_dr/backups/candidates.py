@@ -86,6 +86,13 @@ def usable_before(
     ]
 
 
+def newer_usable(store: Store, backup: Backup, moment: datetime) -> Backup | None:
+    """The newest backup of the same database before a moment, when it is newer than this one."""
+    of = backup.manifest
+    newest = usable_before(store, moment, of.database, identities_like(store, of))[-1:]
+    return newest[0] if newest and newest[0].manifest.created_at > of.created_at else None
+
+
 def not_proven(backup: Backup) -> NotProven:
     """The error for a backup that nobody has restored yet, with both ways on."""
     reason = f": {backup.reason}" if backup.reason else ""

@@ -150,19 +150,25 @@ def facts(connection: Connection) -> DatabaseFacts:
     return DatabaseFacts(version, number // 10000, size, locale)
 
 
-def row_counts(connection: Connection) -> dict[tuple[str, str], int]:
-    """Exact rows of every table whose data a dump holds: (schema, name) -> rows.
-
-    Ordinary tables and partitions, each counted for itself (``ONLY``); not tables of extensions.
+def counted_tables(connection: Connection) -> list[tuple[str, str]]:
+    """(schema, name) of every table whose rows a manifest counts: ordinary tables and partitions,
+    not tables of extensions.
     """
-    tables = connection.execute(
+    return connection.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         f" WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_USER_SCHEMAS} AND NOT EXISTS ("
         " SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
         " AND d.deptype = 'e') ORDER BY 1, 2"
     ).fetchall()
+
+
+def row_counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """Exact rows of every table whose data a dump holds: (schema, name) -> rows.
+
+    Each table is counted for itself (``ONLY``).
+    """
     counts = {}
-    for schema, name in tables:
+    for schema, name in counted_tables(connection):
         query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name))
         row = connection.execute(query).fetchone()
         assert row is not None

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from kajovo_dr import __version__
 from kajovo_dr.errors import LoginRefused, NotReady, SettingError
 from kajovo_dr.recovery.answer import HOST_HINT, HTML_HINT, Answer, member
-from kajovo_dr.recovery.exchange import exchange, within
+from kajovo_dr.recovery.exchange import exchange, is_http_url, within
 from kajovo_dr.recovery.redact import redacted
 from kajovo_dr.settings import Settings
 
@@ -222,16 +222,12 @@ class Application:
 
 def _base_url(settings: Settings) -> str:
     base = str(settings.need("app_base_url")).rstrip("/")
-    try:
-        parts = urlsplit(base)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_http_url(base):
         raise SettingError(
             "KAJOVO_DR_APP_BASE_URL is not a URL that begins with http:// or https://",
             hint="write it as http://127.0.0.1:8202.",
         )
+    parts = urlsplit(base)
     if parts.username or parts.password:
         raise SettingError(
             "KAJOVO_DR_APP_BASE_URL holds a user or a password",

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 
 from kajovo_dr.errors import DrError, TargetBusy
-from kajovo_dr.postgres import databases, swap
+from kajovo_dr.postgres import swap
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import control
 from kajovo_dr.recovery.record import IncidentEntry, Phase
-from kajovo_dr.recovery.recover import PHASES, Recovery
+from kajovo_dr.recovery.recover import PHASES, Recovery, administering
 from kajovo_dr.recovery.undo import begin_undo
 from kajovo_dr.settings import Settings
 
@@ -34,7 +34,6 @@ def run(
     told: each phase when it has ended well.
     """
     with recovery.alone():
-        recovery.forget_what_is_gone()
         for name in PHASES[recovery.record.kind]:
             if phase := do(settings, recovery, name, progress=progress):
                 told(phase)
@@ -77,7 +76,7 @@ def _before_the_swap(settings: Settings, recovery: Recovery, progress: Progress)
     record, said = recovery.record, []
     # one that failed or was interrupted may have stopped it
     stopped = any(phase.name == "stop" and not phase.skipped for phase in record.phases)
-    with databases.connect(recovery.target.database(settings.maintenance_database)) as admin:
+    with administering(settings) as admin:
         holder = swap.oid_of(admin, record.database)
     there = holder is not None
     if there and holder == record.room_oid:  # the server had done it when the connection broke

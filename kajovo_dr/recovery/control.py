@@ -8,14 +8,12 @@ shows it.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -24,7 +22,8 @@ from kajovo_dr.errors import CommandMissing, ControlFailed, NotReady, SettingErr
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.answer import Answer
 from kajovo_dr.recovery.application import Application
-from kajovo_dr.recovery.exchange import exchange, within
+from kajovo_dr.recovery.command_environment import inherited
+from kajovo_dr.recovery.exchange import exchange, is_http_url, within
 from kajovo_dr.recovery.readiness import is_ready
 from kajovo_dr.recovery.redact import redacted
 from kajovo_dr.settings import PREFIX, Settings
@@ -149,7 +148,7 @@ def _done(settings: Settings, way: _Way, progress: Progress) -> str:
 
 def _run(way: _Way, limit: float) -> str:
     try:
-        done = process.run(way.command, env=_environment(), timeout=limit)
+        done = process.run(way.command, env=inherited(), timeout=limit)
     except ToolTimeout as late:
         raise way.late(str(late)) from None
     if done.returncode != 0:
@@ -157,15 +156,6 @@ def _run(way: _Way, limit: float) -> str:
         told = done.reason if done.stderr.strip() else ": ".join([done.reason, *said])
         raise way.failed(redacted(told))
     return "exit code 0"
-
-
-def _environment() -> dict[str, str]:
-    """Ours without libpq's variables and without our own secrets."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("PG", PREFIX))
-    }
 
 
 def _ask(way: _Way, limit: float) -> str:
@@ -197,12 +187,7 @@ def _answered(way: _Way, limit: float) -> Answer:
 def _checked(way: _Way) -> str:
     assert way.url is not None
     url = way.url.get_secret_value()
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_http_url(url):
         raise SettingError(
             f"{way.setting} is not a URL that begins with http:// or https://",
             hint="write it as https://HOST/PATH, or give a command instead.",

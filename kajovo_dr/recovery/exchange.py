@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kajovo_dr.recovery.answer import Answer
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 #: Bytes; a body beyond it is a stream without end, not a list.
 _LARGEST = 256 << 20
+
+
+def is_http_url(url: str) -> bool:
+    """Whether something can be asked under it."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an address that is none
+        return False
 
 
 def exchange(

@@ -27,15 +27,6 @@ from kajovo_dr.settings import Settings
 _COUNTED_WITHIN_S = 60.0
 _LOCKED_S = 2.0
 _ACCOUNTS_S = 10.0
-#: Tables whose rows a manifest counts, as `databases.row_counts` does.
-_TABLES = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
-AND n.nspname <> 'information_schema' AND NOT EXISTS (
-    SELECT FROM pg_depend d
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1, 2
-"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ def lost_rows(live: Server, backup: Backup) -> dict[str, int]:
         session.execute("SET default_transaction_read_only = on")
         session.execute("SET row_security = off")  # an error instead of fewer rows
         session.execute(f"SET lock_timeout = '{_LOCKED_S:g}s'".encode())
-        tables = [(schema, name) for schema, name in session.execute(_TABLES.encode())]
+        tables = databases.counted_tables(session)
         deadline = time.monotonic() + _COUNTED_WITHIN_S
         counts = {table: _count(session, table, deadline) for table in tables}
     found = {

@@ -16,7 +16,8 @@ from typing import Literal
 
 import psycopg
 
-from kajovo_dr.backups.candidates import identities_like, usable_before
+from kajovo_dr import finding, process
+from kajovo_dr.backups.candidates import newer_usable
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.load import require_server
 from kajovo_dr.backups.store import open_store
@@ -57,13 +58,9 @@ Live = Literal["answers", "missing", "silent"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(finding.Finding):
     """One line of a plan. error: what the recovery would fail with."""
 
-    name: str
-    verdict: Literal["ok", "warn", "fail"]
-    said: str
-    hint: str = ""
     error: DrError | None = field(default=None, compare=False)
 
 
@@ -93,16 +90,16 @@ class Plan:
     @property
     def warnings(self) -> list[Finding]:
         """What does not keep the recovery from beginning."""
-        return [finding for finding in self.findings if finding.verdict == "warn"]
+        return [each for each in self.findings if each.verdict == "warn"]
 
     def require(self) -> None:
         """Raise what is wrong: the one error, or `PreflightFailed` naming all of them."""
-        failed = [finding for finding in self.findings if finding.verdict == "fail"]
+        failed = [each for each in self.findings if each.verdict == "fail"]
         if len(failed) == 1 and failed[0].error is not None:
             raise failed[0].error
         if failed:
-            said = "; ".join(f"{finding.name}: {finding.said}" for finding in failed)
-            hints = "; ".join(finding.hint.rstrip(".") for finding in failed if finding.hint)
+            said = "; ".join(f"{each.name}: {each.said}" for each in failed)
+            hints = "; ".join(each.hint.rstrip(".") for each in failed if each.hint)
             raise PreflightFailed(said, hint=f"{hints}." if hints else "")
 
 
@@ -313,15 +310,12 @@ class _Look:
 
     def _newer(self, backup: Backup) -> None:
         """Say that there is a newer backup than the proven one, which may be worth its risk."""
-        of, store = backup.manifest, open_store(self.settings)
-        same = identities_like(store, of)
-        newest = usable_before(store, self.request.before, of.database, same)[-1:]
-        if newest and newest[0].manifest.created_at > of.created_at:
-            name = newest[0].name
+        newer = newer_usable(open_store(self.settings), backup, self.request.before)
+        if newer is not None:
             self.warn(
                 "newer backup",
-                f"{name} is newer and {newest[0].state}, so {backup.name} is used",
-                f"prove it first: kajovo-dr verify {name} --restore; or use it by its name.",
+                f"{newer.name} is newer and {newer.state}, so {backup.name} is used",
+                f"prove it first: kajovo-dr verify {newer.name} --restore; or use it by its name.",
             )
 
     def live(self) -> Live:
@@ -446,7 +440,7 @@ class _Look:
             folders["legacy_command"] = self.settings.legacy_dir
         for name, folder in folders.items():
             words = getattr(self.settings, name)
-            if words and shutil.which(_program(words[0], folder)) is None:
+            if words and not process.is_program(words[0], folder=folder):
                 error = CommandMissing(f"{PREFIX}{name.upper()}: {words[0]} is no program here")
                 self.fail("command", error)
 
@@ -476,11 +470,6 @@ class _Look:
             )
         if legacy.configured(self.settings):
             self.asked("legacy database", lambda: _legacy(self.settings))
-
-
-def _program(word: str, folder: Path | None) -> str:
-    """Where a command's program is looked for: a path is one from the folder that it is run in."""
-    return word if folder is None or Path(word).name == word else str(folder / word)
 
 
 def _alembic(settings: Settings) -> str:

@@ -176,7 +176,7 @@ class Recovery:
         record = self.record
         if not record.done("swap"):
             return
-        with self._admin() as admin:
+        with administering(self._settings) as admin:
             if swap.oid_of(admin, record.database) != record.room_oid:
                 raise SwapFailed(
                     f"{record.database!r} is no longer the database that {record.kind}"
@@ -254,18 +254,12 @@ class Recovery:
         record = self.record
         if record.kind == "undo" or record.swapped_at or not record.done("restore"):
             return
-        with self._admin() as admin:
+        with administering(self._settings) as admin:
             there = record.room_oid is not None and swap.name_of(admin, record.room_oid)
         if there not in (record.room, record.database):
             redo = {"restore", "migrate", "legacy", "revoke"}
             kept = tuple(each for each in record.phases if each.name not in redo)
             self.journal.update(phases=kept, room_oid=None)
-
-    @contextmanager
-    def _admin(self) -> Iterator[databases.Connection]:
-        maintenance = self.target.database(self._settings.maintenance_database)
-        with databases.connect(maintenance) as admin:
-            yield admin
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -309,7 +303,7 @@ class Recovery:
 
     def _restore(self, note: PhaseNote) -> None:
         record, settings, room = self.record, self._settings, self.room
-        with self._admin() as admin:
+        with administering(self._settings) as admin:
             live = databases.exists(admin, record.database)
             tablespace = carry_over.tablespace_of_its_own(admin, record.database) if live else ""
             self._create_roles(admin)
@@ -322,7 +316,7 @@ class Recovery:
             tablespace=tablespace,
             progress=self._progress,
         )
-        with self._admin() as admin:
+        with administering(self._settings) as admin:
             self.journal.update(room_oid=swap.oid_of(admin, room.dbname))
         self.figures |= {"rows": restored.rows, "tables": restored.tables}
         self.figures |= {f"{step}_seconds": seconds for step, seconds in restored.seconds.items()}
@@ -528,6 +522,18 @@ def alone(settings: Settings, target: Server) -> Iterator[databases.Connection]:
     """Hold the lock of a target's recovery; raises `TargetBusy` while another one runs."""
     with databases.mutex(target, settings.maintenance_database, purpose=LOCK) as admin:
         yield admin
+
+
+@contextmanager
+def administering(settings: Settings) -> Iterator[databases.Connection]:
+    """A session beside the databases of the server that restores go to."""
+    with databases.connect(restore_target(settings, settings.maintenance_database)) as admin:
+        yield admin
+
+
+def is_here(admin: databases.Connection, target: Server, record: RecoveryRecord) -> bool:
+    """Whether a recovery's target is of this server, whatever its address was then."""
+    return record.identity in ("", databases.identity(admin, target))
 
 
 @contextmanager

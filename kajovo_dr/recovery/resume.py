@@ -19,7 +19,14 @@ from kajovo_dr.recovery import control
 from kajovo_dr.recovery.journal import RecoveryJournal, records, unfinished
 from kajovo_dr.recovery.preflight import require_finished
 from kajovo_dr.recovery.record import IncidentEntry, Phase, RecoveryRecord
-from kajovo_dr.recovery.recover import Recovery, alone, exchanging, mark
+from kajovo_dr.recovery.recover import (
+    Recovery,
+    administering,
+    alone,
+    exchanging,
+    is_here,
+    mark,
+)
 from kajovo_dr.recovery.restore import drop_left
 from kajovo_dr.settings import Settings
 
@@ -122,9 +129,7 @@ def resume(
                 hint=f"kajovo-dr recover --abandon --id {record.short} closes it.",
             )
         require_open(settings, record)
-        require_finished(
-            settings, restore_target(settings, record.database), record.identity, but=record.id
-        )
+        require_finished(settings, target, record.identity, but=record.id)
         journal.join(run or str(uuid.uuid4()))
     recovery = Recovery(settings, journal, progress=progress)
     recovery.forget_what_is_gone()
@@ -164,7 +169,7 @@ def _require_same_server(
     admin: databases.Connection, target: Server, record: RecoveryRecord
 ) -> None:
     """Raise `SettingError` when the settings name another server than the recovery's."""
-    if record.identity not in ("", databases.identity(admin, target)):
+    if not is_here(admin, target, record):
         raise SettingError(
             f"{record.kind} {record.short} is of another server, {record.server}",
             hint="set KAJOVO_DR_RESTORE_URL or KAJOVO_DR_DATABASE_URL as they were then.",
@@ -190,8 +195,7 @@ def _given_up(settings: Settings, record: RecoveryRecord) -> IncidentEntry:
 
 def _holder(settings: Settings, record: RecoveryRecord) -> int | None:
     """Which database has the live name now."""
-    target = restore_target(settings, record.database)
-    with databases.connect(target.database(settings.maintenance_database)) as admin:
+    with administering(settings) as admin:
         return swap.oid_of(admin, record.database)
 
 
@@ -209,10 +213,8 @@ def standings(settings: Settings) -> list[Standing]:
 
 def _left(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether its database is there, under the name that it had while it was made ready."""
-    with suppress(DrError):
-        maintenance = restore_target(settings, settings.maintenance_database)
-        with databases.connect(maintenance) as admin:
-            return databases.exists(admin, record.room)
+    with suppress(DrError), administering(settings) as admin:
+        return databases.exists(admin, record.room)
     return False
 
 

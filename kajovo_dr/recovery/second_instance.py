@@ -6,8 +6,6 @@ and works (``readiness``, ``smoke``). It never touches the one that serves peopl
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +76,7 @@ def require_program(setting: str, word: str, folder: Path | None, path: str | No
     """
     if folder is not None and not folder.is_dir():
         raise CommandMissing(f"{PREFIX}{setting}_DIR: {folder} is not a folder")
-    place = str((folder or Path.cwd()) / word) if "/" in word or os.sep in word else word
-    if shutil.which(place, path=path) is None:
+    if not process.is_program(word, folder=folder, path=path):
         raise CommandMissing(f"{PREFIX}{setting}_COMMAND: {word} is not found, or no program")
 
 

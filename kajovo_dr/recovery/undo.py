@@ -10,13 +10,13 @@ import uuid
 from datetime import UTC, datetime
 
 from kajovo_dr.errors import SettingError, UndoImpossible
-from kajovo_dr.postgres import databases, swap
+from kajovo_dr.postgres import swap
 from kajovo_dr.postgres.server import restore_target
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.journal import RecoveryJournal, records
 from kajovo_dr.recovery.preflight import require_finished
 from kajovo_dr.recovery.record import RecoveryRecord
-from kajovo_dr.recovery.recover import Recovery, alone
+from kajovo_dr.recovery.recover import Recovery, administering, alone, is_here
 from kajovo_dr.recovery.request import UNDONE, beside, require_confirmed
 from kajovo_dr.settings import Settings
 
@@ -53,21 +53,21 @@ def _has_swapped(settings: Settings, record: RecoveryRecord) -> bool:
     """What a process could no longer write down because it was killed, the server knows."""
     if record.swapped_at is not None or record.live_oid is None:
         return record.swapped_at is not None
-    target = restore_target(settings, record.database)
-    with databases.connect(target.database(settings.maintenance_database)) as admin:
+    with administering(settings) as admin:
         return swap.oid_of(admin, record.database) == record.room_oid
 
 
-def require_possible(settings: Settings, of: RecoveryRecord) -> None:
-    """Raise `UndoImpossible` unless both databases are where the recovery left them."""
+def require_possible(settings: Settings, of: RecoveryRecord) -> str:
+    """The name that the replaced database has now; raises `UndoImpossible` unless both databases
+    are where the recovery left them.
+    """
     if of.live_oid is None:
         raise UndoImpossible(
             f"recovery {of.short} replaced nothing: there was no database {of.database!r}",
             hint="recover an older backup instead: kajovo-dr recover --before TIME.",
         )
-    target = restore_target(settings, of.database)
-    with databases.connect(target.database(settings.maintenance_database)) as admin:
-        if of.identity not in ("", databases.identity(admin, target)):
+    with administering(settings) as admin:
+        if not is_here(admin, restore_target(settings, of.database), of):
             raise UndoImpossible(
                 f"recovery {of.short} is of another server, {of.server}",
                 hint="set KAJOVO_DR_RESTORE_URL or KAJOVO_DR_DATABASE_URL as they were then.",
@@ -85,6 +85,7 @@ def require_possible(settings: Settings, of: RecoveryRecord) -> None:
             f"{of.replaced!r}, the database that recovery {of.short} replaced, is gone",
             hint="it is dropped when it is no longer needed; recover an older backup instead.",
         )
+    return former
 
 
 def begin_undo(
@@ -111,7 +112,7 @@ def begin_undo(
     require_confirmed(of.database, confirm)
     target = restore_target(settings, of.database)
     with within.alone() if within else alone(settings, target):
-        require_possible(settings, of)
+        former = require_possible(settings, of)
         require_finished(settings, target, of.identity, but=of.id)
         undo_id = undo_id or str(uuid.uuid4())
         record = RecoveryRecord(
@@ -125,7 +126,7 @@ def begin_undo(
             server=target.address,
             identity=of.identity,
             database_only=of.database_only,
-            room=swap_name(settings, of),
+            room=former,
             room_oid=of.live_oid,
             undoes=of.id,
         )
@@ -142,11 +143,3 @@ def _end(settings: Settings, of: RecoveryRecord) -> None:
     if of.swapped_at is None:
         journal.update(swapped_at=datetime.now(UTC))
     journal.interrupt()
-
-
-def swap_name(settings: Settings, of: RecoveryRecord) -> str:
-    """The name that the replaced database has now."""
-    assert of.live_oid is not None
-    target = restore_target(settings, of.database)
-    with databases.connect(target.database(settings.maintenance_database)) as admin:
-        return swap.name_of(admin, of.live_oid) or of.replaced

@@ -6,13 +6,11 @@ Belongs here: options, progress, where the page goes. Not here: measuring (``con
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from kajovo_dr.errors import DrError
-from kajovo_dr.settings import PREFIX
+from kajovo_dr_tests.benchmarks.command import gigabytes_option, output_option, show, tell
 from kajovo_dr_tests.benchmarks.contest import Contest, lines
 from kajovo_dr_tests.benchmarks.stage import facts, stage
 from kajovo_dr_tests.benchmarks.table import render
@@ -48,52 +46,26 @@ With 10 GB (one round, 2026-11-23) our process had at most 76 MB: dump 59, whole
 
 
 @click.command()
-@click.option(
-    "--gigabytes",
-    type=click.FloatRange(0.001, 1000),
-    default=1.0,
-    show_default=True,
-    help="Size of the database on disk, about.",
-)
+@gigabytes_option
 @click.option(
     "--runs", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds per median."
 )
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the page to this file too.",
-)
+@output_option
 def main(gigabytes: float, runs: int, output: Path | None) -> None:
     """Measure backup, restore and proof beside the bare client tools, as a Markdown table.
 
     Starts servers of its own in a temporary folder, which is removed at the end and needs about
     eight times the database's size. Progress goes to standard error.
     """
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]  # a setting exported in the shell must not steer the measurement
-    try:
-        if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-        page = _measured(gigabytes, runs)
-        click.echo(page)
-        if output is not None:
-            output.write_text(page, encoding="utf-8")
-    except DrError as error:
-        raise click.ClickException(error.described()) from None
-    except OSError as refused:
-        raise click.ClickException(f"{refused.filename}: {refused.strerror}") from None
+    show(lambda: _measured(gigabytes, runs), output)
 
 
 def _measured(gigabytes: float, runs: int) -> str:
-    with stage(gigabytes, _tell) as held:
-        contest = Contest(held, _tell)
+    with stage(gigabytes, tell) as held:
+        contest = Contest(held, tell)
         contest.run(runs)
         table = render(lines(), contest.measured, facts(held, runs))
     return _TITLE + table + _REPEAT.format(gigabytes=gigabytes, runs=runs) + _WHY
-
-
-def _tell(text: str) -> None:
-    click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the command line. Not here: the clients (``hammer``), what they heard (``heard``
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ import click
 
 from kajovo_dr.backups.prove import prove, require_proven
 from kajovo_dr.backups.take import take
-from kajovo_dr.errors import DrError, DumpFailed, RestoreFailed
+from kajovo_dr.errors import DumpFailed, RestoreFailed
 from kajovo_dr.postgres import client_tools, databases
 from kajovo_dr.postgres.embedded import EmbeddedServer
 from kajovo_dr.postgres.server import Server
@@ -31,8 +30,9 @@ from kajovo_dr.recovery.record import Phase
 from kajovo_dr.recovery.recover import Recovery
 from kajovo_dr.recovery.request import Request
 from kajovo_dr.recovery.undo import begin_undo, last_swapped
-from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.settings import Settings
 from kajovo_dr_tests.benchmarks import outage_page, stage
+from kajovo_dr_tests.benchmarks.command import gigabytes_option, output_option, show, tell
 from kajovo_dr_tests.benchmarks.hammer import RATE, Answer, Hammer
 from kajovo_dr_tests.benchmarks.heard import Heard, heard
 from kajovo_dr_tests.benchmarks.outage_page import CLIENTS, Step, Way, Whole
@@ -194,13 +194,7 @@ def _measured(gigabytes: float, repeat: int, calm_s: float, note: str, tell: sta
 
 
 @click.command()
-@click.option(
-    "--gigabytes",
-    type=click.FloatRange(0.001, 1000),
-    default=1.0,
-    show_default=True,
-    help="Size of the database on disk, about.",
-)
+@gigabytes_option
 @click.option(
     "--repeat",
     type=click.IntRange(1, 100),
@@ -216,30 +210,14 @@ def _measured(gigabytes: float, repeat: int, calm_s: float, note: str, tell: sta
     help="Seconds of requests before and after what is measured.",
 )
 @click.option("--note", default="", help="What else ran on the machine, for the page.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the page to this file too.",
-)
+@output_option
 def main(gigabytes: float, repeat: int, calm: float, note: str, output: Path | None) -> None:
     """Measure how long clients of a database notice that it is recovered, as a Markdown page.
 
     Starts servers of its own in a temporary folder, which is removed at the end and needs about
     eight times the database's size. Progress goes to standard error.
     """
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]  # a setting exported in the shell must not steer the measurement
-    try:
-        if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-        page = _measured(gigabytes, repeat, calm, note, lambda text: click.echo(text, err=True))
-        click.echo(page)
-        if output is not None:
-            output.write_text(page, encoding="utf-8")
-    except DrError as error:
-        raise click.ClickException(error.described()) from None
-    except OSError as refused:
-        raise click.ClickException(f"{refused.filename}: {refused.strerror}") from None
+    show(lambda: _measured(gigabytes, repeat, calm, note, tell), output)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ from click.testing import CliRunner
 from kajovo_dr_tests.benchmarks.__main__ import main
 from kajovo_dr_tests.benchmarks.contest import lines
 from kajovo_dr_tests.benchmarks.table import Line, Ratio, Samples, paired, render
-from kajovo_dr_tests.conftest import new_folder
 
 
 def test_ratios_are_taken_round_by_round_and_not_of_medians() -> None:
@@ -49,15 +45,6 @@ def test_the_table_says_what_was_met_and_by_how_much_it_was_missed() -> None:
         "| shown | 2.00 | 2.00–2.00 | – | – | 250 |",
         "| peak memory of our process, MB | – | – | 200 | **missed** by 25 % | 250 |",
     ]
-
-
-@pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary folders are made during the test."""
-    folder = new_folder()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_it_measures_every_row_and_leaves_nothing_behind(room: Path) -> None:

@@ -6,9 +6,6 @@ No time is judged: it depends on the machine.
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ from click.testing import CliRunner
 from kajovo_dr_tests.benchmarks.hammer import Answer
 from kajovo_dr_tests.benchmarks.heard import Heard, heard
 from kajovo_dr_tests.benchmarks.outage import main
-from kajovo_dr_tests.conftest import new_folder
 
 #: Two clients; the first is disconnected, the second has to wait.
 ANSWERS = [
@@ -49,15 +45,6 @@ def test_failed_and_late_requests_are_counted_where_they_happened() -> None:
     assert heard(ANSWERS, 0.0, 1.7).failed == 0
     assert heard(ANSWERS, 2.6, 2.7).asked == 2
     assert heard([]) == Heard(0.0, 0.0, 0, 0, 0, frozenset())
-
-
-@pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary folders are made during the test."""
-    folder = new_folder()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_it_measures_every_way_and_leaves_nothing_behind(room: Path) -> None:

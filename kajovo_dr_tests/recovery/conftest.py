@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.take import take
@@ -20,7 +19,7 @@ from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.conftest import new_folder
 from kajovo_dr_tests.recovery.front_desk import EMAIL, PASSWORD, FrontDesk
-from kajovo_dr_tests.recovery.http_servers import serving
+from kajovo_dr_tests.recovery.http_servers import serving_last
 from kajovo_dr_tests.recovery.incidents import (
     BACKED_UP,
     SINCE,
@@ -67,13 +66,9 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def desk_server() -> Iterator[tuple[str, list[FrontDesk]]]:
-    """One socket for all tests (starting a server costs more than a test); last desk serves."""
+    """One socket for all tests; the last desk serves."""
     desks: list[FrontDesk] = []
-
-    async def current(scope: Scope, receive: Receive, send: Send) -> None:
-        await desks[-1].app(scope, receive, send)
-
-    with serving(current) as url:
+    with serving_last(desks) as url:
         yield url, desks
 
 

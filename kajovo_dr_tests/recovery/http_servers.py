@@ -6,10 +6,11 @@ import contextlib
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @contextlib.contextmanager
@@ -28,6 +29,19 @@ def serving(app: ASGIApp) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+@contextlib.contextmanager
+def serving_last(each: Sequence[Any]) -> Iterator[str]:
+    """Serve the ``app`` of the last one of a list that grows: one socket for many tests, because
+    starting a server costs more than a test; yields its base URL.
+    """
+
+    async def current(scope: Scope, receive: Receive, send: Send) -> None:
+        await each[-1].app(scope, receive, send)
+
+    with serving(current) as url:
+        yield url
 
 
 @contextlib.contextmanager

@@ -35,20 +35,19 @@ from kajovo_dr.recovery.undo import begin_undo, last_swapped
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.backups.stored import judge
 from kajovo_dr_tests.recovery.http_servers import serving
-from kajovo_dr_tests.recovery.other_app.library import CHECKOUT, Library, environment
+from kajovo_dr_tests.recovery.other_app.library import (
+    CHECKOUT,
+    FIRST_REVISION,
+    Library,
+    environment,
+)
 
 #: Nobody but these two may ever be named outside the database.
 CLERK, NEWCOMER = "zdenka@knihovna.cz", "novy@knihovna.cz"
 HASH = "$argon2id$v=19$"
 #: The library one revision behind its code, as it was backed up.
 BACKED_UP = f"""
-CREATE SCHEMA library;
-CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY);
-INSERT INTO library.changes VALUES ('first_shelves');
-CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL);
-CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,
-    shelf_id int NOT NULL REFERENCES library.shelves);
-INSERT INTO library.shelves (label) VALUES ('Próza/česká'), ('Poezie');
+{FIRST_REVISION}INSERT INTO library.shelves (label) VALUES ('Próza/česká'), ('Poezie');
 INSERT INTO library.books (title, shelf_id) VALUES ('Žert', 1), ('Máj', 2), ('Saturnin', 1);
 CREATE TABLE library.readers (email text PRIMARY KEY, hash text NOT NULL);
 INSERT INTO library.readers VALUES ('{CLERK}', '{HASH}staré');

@@ -45,20 +45,15 @@ from kajovo_dr.recovery.undo import begin_undo, last_swapped
 from kajovo_dr.settings import PREFIX, Settings
 from kajovo_dr_tests.conftest import _FAST, new_folder
 from kajovo_dr_tests.recovery.http_servers import serving
-from kajovo_dr_tests.recovery.other_app.library import CHECKOUT
+from kajovo_dr_tests.recovery.other_app.library import CHECKOUT, FIRST_REVISION
 
 #: The live name.
 NAME = "hotel"
 #: Rows by table of the content; each says which content it is. What the client writes is told
 #: apart by its label.
 ROWS = {"shelves": 400, "books": 20}
-BEGINNING = """
-    CREATE SCHEMA library;
-    CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY);
-    INSERT INTO library.changes VALUES ('first_shelves');
-    CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL);
-    CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,
-        shelf_id int NOT NULL REFERENCES library.shelves);
+BEGINNING = f"""
+    {FIRST_REVISION}
     INSERT INTO library.shelves (label) SELECT 'backup' FROM generate_series(1, 400);
     INSERT INTO library.books (title, shelf_id) SELECT 'backup', i FROM generate_series(1, 20) i;
 """

@@ -18,7 +18,7 @@ from kajovo_dr.errors import CommandMissing, ControlFailed, SettingError, ToolTi
 from kajovo_dr.recovery import control
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.conftest import Desk, settings_for
-from kajovo_dr_tests.recovery.http_servers import hang, misbehaving, nobody, serving
+from kajovo_dr_tests.recovery.http_servers import hang, misbehaving, nobody, serving_last
 
 SECRET = "t4jn3-h4k"
 
@@ -61,11 +61,7 @@ class Hooks:
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[str, list[Hooks]]]:
     each: list[Hooks] = []
-
-    async def current(scope: Any, receive: Any, send: Any) -> None:
-        await each[-1].app(scope, receive, send)
-
-    with serving(current) as url:
+    with serving_last(each) as url:
         yield url, each
 
 

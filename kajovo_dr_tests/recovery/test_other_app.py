@@ -20,16 +20,10 @@ from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.smoke import smoke
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.http_servers import serving
-from kajovo_dr_tests.recovery.other_app.library import Library, environment
+from kajovo_dr_tests.recovery.other_app.library import FIRST_REVISION, Library, environment
 
-RESTORED = """
-CREATE SCHEMA library;
-CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY);
-INSERT INTO library.changes VALUES ('first_shelves');
-CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL);
-CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,
-    shelf_id int NOT NULL REFERENCES library.shelves);
-INSERT INTO library.shelves (label) VALUES ('Próza/česká'), ('Poezie');
+RESTORED = f"""
+{FIRST_REVISION}INSERT INTO library.shelves (label) VALUES ('Próza/česká'), ('Poezie');
 INSERT INTO library.books (title, shelf_id)
     VALUES ('Žert', 1), ('Máj', 2), ('Válka s mloky', 1), ('Saturnin', 1), ('Kytice', 2);
 """

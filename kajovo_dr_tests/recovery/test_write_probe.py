@@ -22,7 +22,7 @@ from kajovo_dr.sandbox.launcher import start_api
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.conftest import settings_for
 from kajovo_dr_tests.recovery.front_desk import EMAIL, PASSWORD
-from kajovo_dr_tests.recovery.http_servers import misbehaving, nobody, say, serving
+from kajovo_dr_tests.recovery.http_servers import misbehaving, nobody, say, serving_last
 
 ERROR = PlainTextResponse("Internal Server Error", 500)
 OK = JSONResponse({"ok": True})
@@ -81,11 +81,7 @@ class Shelf:
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[str, list[Shelf]]]:
     each: list[Shelf] = []
-
-    async def current(scope: Any, receive: Any, send: Any) -> None:
-        await each[-1].app(scope, receive, send)
-
-    with serving(current) as url:
+    with serving_last(each) as url:
         yield url, each
 
 

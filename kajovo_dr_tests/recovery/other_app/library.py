@@ -15,6 +15,15 @@ from starlette.routing import Route
 
 from kajovo_dr.postgres.server import Server
 
+#: Its database one revision behind the code, without rows.
+FIRST_REVISION = """
+CREATE SCHEMA library;
+CREATE TABLE library.changes (version_num varchar(32) PRIMARY KEY);
+INSERT INTO library.changes VALUES ('first_shelves');
+CREATE TABLE library.shelves (id serial PRIMARY KEY, label text NOT NULL);
+CREATE TABLE library.books (id serial PRIMARY KEY, title text NOT NULL,
+    shelf_id int NOT NULL REFERENCES library.shelves);
+"""
 CHECKOUT = Path(__file__).with_name("checkout")
 ACCOUNT = {"name": "knihovnice", "secret": "žluťoučký/kůň"}
 

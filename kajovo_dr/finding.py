@@ -1,6 +1,7 @@
-"""One line of the doctor, and how a question that fails becomes one.
+"""One line of what was looked at, and how a question that fails becomes one.
 
-Belongs here: what every part of the doctor says its findings in. Not here: the questions.
+Belongs here: what the doctor and the plan of a recovery say their findings in. Not here: the
+questions, and how a line looks (``terminal``).
 """
 
 from __future__ import annotations
