@@ -21,8 +21,8 @@ into Dagster failures (``defs``). A `DrError` is meant for the operator; anythin
     │                  SwapFailed, ControlFailed, LegacyFailed,
     │                  UndoImpossible                                     60–69
     ├── ToolTimeout, CommandMissing, SandboxError, DrillFailed,
-    │   LogBroken, RecoveryUnfinished                                     70–75
-    └── DoctorFindings                                                    80
+    │   LogBroken, RecoveryUnfinished, AlertFailed                        70–76
+    └── DoctorFindings, NotProtected                                      80–81
 
 Messages are lowercase, without a full stop, and say what, where and how much; the remedy is `hint`.
 Exit codes 1 (a bug), 2 (wrong usage) and 130 (Ctrl-C) are not used by any class. A class without a
@@ -447,8 +447,22 @@ class RecoveryUnfinished(DrError):
     hint = "go on with it: kajovo-dr recover --resume; or give it up: kajovo-dr recover --abandon."
 
 
+class AlertFailed(DrError):
+    """An alert did not arrive everywhere."""
+
+    exit_code = 76
+    hint = "mend what is said of that channel, and try again: kajovo-dr alert --test."
+
+
 class DoctorFindings(DrError):
     """The doctor found something that must be mended."""
 
     exit_code = 80
     hint = "each finding above names its own next step."
+
+
+class NotProtected(DrError):
+    """As things are, a recovery would fail or lose more than was promised."""
+
+    exit_code = 81
+    hint = "each line above names its own next step."

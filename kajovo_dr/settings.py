@@ -421,9 +421,75 @@ class Settings(BaseSettings):
     drill_application: bool = Field(
         True, description="the drill starts the application; false: it ends with the database"
     )
+    drill_overdue_days: float = Field(
+        40, gt=0, le=_MOST, description="days without a drill that passed until a warning"
+    )
+
+    # alerts
+    alert_urls: SecretStr | None = Field(
+        None,
+        description="where alerts go: Apprise URLs with spaces between them, such as "
+        "mailtos://USER:PASSWORD@HOST?to=ADDRESS, ntfys://TOPIC, slack://TOKENS",
+    )
+    alert_warning_urls: SecretStr | None = Field(
+        None, description="more of them, which get warnings alone"
+    )
+    alert_critical_urls: SecretStr | None = Field(
+        None, description="more of them, which get only what is critical, such as a pager"
+    )
+    alert_timeout_s: float = Field(
+        20, gt=0, le=600, description="seconds that a channel may take to accept a message"
+    )
+    alert_repeat_hours: float = Field(
+        0, ge=0, le=_MOST, description="hours after which what lasts is said again; 0: never"
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None,
+        description="URL of a dead man's switch, asked (GET) after each newly proven backup; "
+        "/start and /fail are added to it when a backup begins and when one fails",
+    )
+    watchdog_url: SecretStr | None = Field(
+        None,
+        description="URL of another one, asked (GET) whenever the watchdog has looked; /fail is "
+        "added to it while something is critical",
+    )
+    ui_url: str = Field(
+        "",
+        description="URL of the Dagster UI, such as http://127.0.0.1:3000: for the links in "
+        "alerts, and where the watchdog asks after the daemon",
+    )
+    watch_dagster: bool = Field(
+        True,
+        description="Dagster's daemon must show that it lives; false: backups are taken without it",
+    )
+    daemon_silent_minutes: float = Field(
+        15, gt=0, le=_MOST, description="minutes without a look of Dagster's daemon until an alert"
+    )
+    watchdog_silent_minutes: float = Field(
+        60,
+        gt=0,
+        le=_MOST,
+        description="minutes without a look of the watchdog until a warning, once it has looked",
+    )
+    store_warn_days: float = Field(
+        14, gt=0, le=_MOST, description="days until the store's disk is full, for a warning"
+    )
+    store_fail_days: float = Field(3, gt=0, le=_MOST, description="the same, for a critical alert")
+    metrics_file: Path | None = Field(
+        None,
+        description="file of metrics, written anew at each look, such as one in the folder of "
+        "node_exporter's textfile collector; it can be read by every user",
+    )
 
     @field_validator(
-        "state", "backup_dir", "pg_bin", "migrate_dir", "app_ca_file", "legacy_dir", "drill_app_dir"
+        "state",
+        "backup_dir",
+        "pg_bin",
+        "migrate_dir",
+        "app_ca_file",
+        "legacy_dir",
+        "drill_app_dir",
+        "metrics_file",
     )
     @classmethod
     def _full_path(cls, value: Path | None) -> Path | None:
@@ -463,7 +529,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _warnings_come_first(self) -> Self:
-        for warn, limit in (("rpo_warn_hours", "rpo_hours"), ("rto_warn_minutes", "rto_minutes")):
+        for warn, limit in (
+            ("rpo_warn_hours", "rpo_hours"),
+            ("rto_warn_minutes", "rto_minutes"),
+            ("store_fail_days", "store_warn_days"),
+        ):
             if getattr(self, warn) >= getattr(self, limit):
                 raise ValueError(
                     f"{PREFIX}{warn.upper()} must be less than {PREFIX}{limit.upper()}"

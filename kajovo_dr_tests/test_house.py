@@ -18,12 +18,14 @@ PACKAGE = Path(kajovo_dr.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Room -> rooms that it may know: `recovery` no Dagster, `postgres` no backups, and so on.
 ARROWS = {
+    "alerts": {"alerts"},
     "postgres": {"postgres"},
-    "backups": {"postgres", "backups"},
-    "recovery": {"postgres", "backups", "recovery"},
+    "backups": {"alerts", "postgres", "backups"},
+    "recovery": {"alerts", "postgres", "backups", "recovery"},
+    "watch": {"alerts", "postgres", "backups", "recovery", "watch"},
     "sandbox": {"postgres", "sandbox"},
     # launching a job in this process needs what Dagster loads; the test of circles watches this
-    "defs": {"postgres", "backups", "recovery", "defs", "definitions"},
+    "defs": {"alerts", "postgres", "backups", "recovery", "watch", "defs", "definitions"},
 }
 #: Below every room: these know no room at all.
 GROUND = {
@@ -31,6 +33,8 @@ GROUND = {
     "stopwatch",
     "hotel",
     "finding",
+    "private_file",
+    "redact",
 }
 #: Above every room: what a person starts.
 ROOF = {

@@ -128,7 +128,9 @@ SECRETS = [
 def test_the_secrets_are_the_urls_and_the_login() -> None:
     urls = {"database_url", "restore_url", "dagster_url", "proof_url", "legacy_url"}
     hooks = {"app_stop_url", "app_start_url"}
-    expected = {*urls, *hooks, "app_email", "app_password"}
+    alerts = {"alert_urls", "alert_warning_urls", "alert_critical_urls"}
+    switches = {"heartbeat_url", "watchdog_url"}
+    expected = {*urls, *hooks, *alerts, *switches, "app_email", "app_password"}
     assert set(SECRETS) == expected
 
 

@@ -21,7 +21,7 @@ from kajovo_dr import __version__
 from kajovo_dr.errors import LoginRefused, NotReady, SettingError
 from kajovo_dr.recovery.answer import HOST_HINT, HTML_HINT, Answer, member
 from kajovo_dr.recovery.exchange import exchange, is_http_url, within
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 from kajovo_dr.settings import Settings
 
 if TYPE_CHECKING:

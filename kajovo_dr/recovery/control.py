@@ -25,7 +25,7 @@ from kajovo_dr.recovery.application import Application
 from kajovo_dr.recovery.command_environment import inherited
 from kajovo_dr.recovery.exchange import exchange, is_http_url, within
 from kajovo_dr.recovery.readiness import is_ready
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 from kajovo_dr.settings import PREFIX, Settings
 
 #: Seconds that a stopped application may go on to answer: a hook may return before it is down.

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from kajovo_dr import files
-from kajovo_dr.recovery import private_file
+from kajovo_dr import files, private_file
 from kajovo_dr.recovery.drill_record import DrillRecord
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from kajovo_dr.recovery import drill_charts, drill_history, drill_tables, private_file
+from kajovo_dr import private_file
+from kajovo_dr.recovery import drill_charts, drill_history, drill_tables
 from kajovo_dr.recovery.drill_advice import Advice, advice
 from kajovo_dr.recovery.drill_history import History
 from kajovo_dr.recovery.drill_record import DrillRecord

@@ -17,8 +17,9 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from kajovo_dr import private_file
 from kajovo_dr.errors import LogBroken, LogUnwritable
-from kajovo_dr.recovery import chain, private_file, report
+from kajovo_dr.recovery import chain, report
 from kajovo_dr.recovery.chain import Break, Chain, Head, Line, Noticed
 from kajovo_dr.recovery.record import IncidentEntry
 from kajovo_dr.recovery.report_words import Language, Words

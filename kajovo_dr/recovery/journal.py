@@ -19,8 +19,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from kajovo_dr import private_file
 from kajovo_dr.errors import DrError, LogUnwritable, SettingError
-from kajovo_dr.recovery import private_file
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr.recovery.record import (
     ID_PATTERN,

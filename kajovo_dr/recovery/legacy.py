@@ -26,7 +26,7 @@ from kajovo_dr.recovery import legacy_audit, legacy_report, legacy_source, legac
 from kajovo_dr.recovery.command_environment import command_environment
 from kajovo_dr.recovery.database_use import DatabaseUse, watched
 from kajovo_dr.recovery.legacy_report import Report, Totals
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 from kajovo_dr.settings import Settings
 from kajovo_dr.stopwatch import Stopwatch
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from kajovo_dr.errors import LegacyFailed
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 
 #: Bytes; the report of a million failed rows is smaller.
 _LARGEST = 256 << 20

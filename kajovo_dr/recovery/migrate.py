@@ -27,7 +27,7 @@ from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery.command_environment import command_environment
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 from kajovo_dr.settings import Settings
 
 #: How a mark begins (see `_marked`); with 16 digits it fills Alembic's varchar(32).

@@ -13,7 +13,7 @@ from kajovo_dr import ports, process
 from kajovo_dr.errors import CommandMissing, ControlFailed, NotConfigured
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery.command_environment import command_environment
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 from kajovo_dr.settings import PREFIX, Settings
 
 #: Seconds for an instance to end once its tether has let go: that kills it after 15.

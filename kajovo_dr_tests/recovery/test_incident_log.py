@@ -28,7 +28,7 @@ from kajovo_dr_tests.shell import ROOT
 DYING = """
 import os, sys
 from pathlib import Path
-from kajovo_dr.recovery import private_file
+from kajovo_dr import private_file
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr_tests.recovery.records import entry
 append = private_file.append

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import sqlalchemy as sa
 
-from kajovo_dr.recovery.redact import redacted
+from kajovo_dr.redact import redacted
 
 SECRET = "př/í@l:iš % ž'l\"u#ť\\"
 

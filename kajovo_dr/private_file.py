@@ -1,4 +1,4 @@
-"""The recovery's small files: locked among processes, replaced or appended to, for us alone.
+"""Small files that must not be lost: locked among processes, replaced or appended to, for us alone.
 
 Belongs here: the lock, the append, and one error for all that can go wrong: `LogUnwritable`, naming
 the file. Not here: what the files hold, and how a file is replaced (``files``).

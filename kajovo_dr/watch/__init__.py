@@ -1,0 +1,1 @@
+"""Looking after everything all day: what is wrong now, from the files and, beside them, Dagster."""
