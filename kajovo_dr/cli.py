@@ -21,6 +21,7 @@ from kajovo_dr.cli_drill import drill
 from kajovo_dr.cli_incidents import incidents
 from kajovo_dr.cli_options import json_option, with_settings
 from kajovo_dr.cli_recover import cleanup, recover, undo
+from kajovo_dr.cli_watch import alert, metrics, status, watchdog
 from kajovo_dr.errors import DrError, DumpDamaged, FileRefused, SettingError
 from kajovo_dr.postgres.server import forget_libpq_variables
 from kajovo_dr.settings import Settings
@@ -48,6 +49,10 @@ cli.add_command(incidents)
 cli.add_command(recover)
 cli.add_command(undo)
 cli.add_command(cleanup)
+cli.add_command(status)
+cli.add_command(watchdog)
+cli.add_command(alert)
+cli.add_command(metrics)
 
 
 def main() -> None:

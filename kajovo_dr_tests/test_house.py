@@ -43,6 +43,7 @@ ROOF = {
     "cli_incidents",
     "cli_options",
     "cli_recover",
+    "cli_watch",
     "demo",
     "doctor",
     "doctor_recovery",

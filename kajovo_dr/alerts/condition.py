@@ -22,6 +22,15 @@ def rank(level: Level) -> int:
 
 
 @dataclass(frozen=True)
+class Worse:
+    """What nobody saw while it lasted: how bad it had been between two looks."""
+
+    level: Level
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Condition:
     """One thing that is watched, and how it is.
 
@@ -31,7 +40,8 @@ class Condition:
     another trouble, and is told although the level is the same. covered_by: keys; while one of
     them is as bad, this is known with it and not told by itself. patience_s: seconds that it must
     last before it is told. lasting: False for what has happened and is over with that, so that
-    nobody is told of its end. at: of which moment this is known; None: of now.
+    nobody is told of its end. at: of which moment this is known; None: of now. memo: what its
+    source wants to know at its next look. worse: what it was meanwhile.
     """
 
     key: str
@@ -47,6 +57,8 @@ class Condition:
     patience_s: float = 0
     lasting: bool = True
     at: datetime | None = None
+    memo: str = ""
+    worse: Worse | None = None
 
     @property
     def family(self) -> str:

@@ -14,16 +14,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 Kind = Literal["warning", "critical", "over", "test"]
 
 
+Severity = Literal["warning", "critical"]
+
+
 class Message(BaseModel):
-    """What is said. severity: of what it is about, whether that begins or ends: it decides who gets
-    it. at: when it was written. A message holds no secret.
+    """What is said. severity: of what it is about, whether that begins or ends. audience: who gets
+    it, by what they want to hear of: whoever was told that it is bad is told that it is over. at:
+    when it was written. A message holds no secret.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     kind: Kind
-    severity: Literal["warning", "critical"]
+    severity: Severity
+    audience: tuple[Severity, ...]
     title: str
     body: str
     at: AwareDatetime

@@ -1,0 +1,138 @@
+"""Sending what waits in the ledger: each channel in order, again and again until it has it.
+
+Belongs here: whose turn it is, and what a failure means for the rest. Not here: the sending itself
+(``channels``). One process sends at a time; whoever else looks meanwhile leaves it to that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kajovo_dr.alerts import ledger as book
+from kajovo_dr.alerts.channels import Channel, Delivery, deliver
+from kajovo_dr.alerts.ledger import Attempt, Ledger, Trouble, Waiting
+from kajovo_dr.alerts.message import Message
+from kajovo_dr.files import PRIVATE_FILE, private_folder
+from kajovo_dr.settings import Settings
+
+#: Seconds until the next attempt: the first, then doubled, up to the last.
+_FIRST_S, _LAST_S = 20.0, 900.0
+#: A message that nobody took for so long is given up, and counted.
+_GIVE_UP = timedelta(days=7)
+#: Messages that one channel gets in one look: the rest waits for the next, which begins soon, and
+#: no look takes longer than Dagster waits for a sensor (60 s) unless each of them is slow.
+_AT_ONCE = 5
+_AGAIN = {
+    "en": "Sent again: an earlier attempt may have arrived.",
+    "cs": "Posláno znovu: dřívější pokus mohl dorazit.",
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of one message at one channel."""
+
+    message: Message
+    delivery: Delivery
+
+
+def deliver_waiting(settings: Settings, known: Sequence[Channel], now: datetime) -> list[Sent]:
+    """Send what is due; what came of it. Nothing, while another process does so."""
+    state = private_folder(settings.state)
+    lock = FileLock(state / ".alerts.sending.lock", mode=PRIVATE_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return []
+    try:
+        return _deliver(settings, known, now, state)
+    finally:
+        lock.release()
+
+
+def _deliver(
+    settings: Settings, known: Sequence[Channel], now: datetime, state: Path
+) -> list[Sent]:
+    if not book.read(state).waiting:
+        return []
+    with book.change(state) as ledger:
+        _forget(ledger, {channel.name for channel in known}, now)
+        batches = {channel: _batch(ledger, channel.name, now) for channel in known}
+        batches = {channel: batch for channel, batch in batches.items() if batch}
+        messages = {
+            channel.name: [_marked(each, channel.name, settings.language) for each in batch]
+            for channel, batch in batches.items()
+        }
+    sent = []
+    by_id = {each.id: each for batch in messages.values() for each in batch}
+    if messages:
+        to_send = {channel: messages[channel.name] for channel in batches}
+        for message_id, delivery in deliver(to_send, settings.alert_timeout_s):
+            sent.append(Sent(by_id[message_id], delivery))
+    with book.change(state) as ledger:
+        _note(ledger, sent, now)
+    return sent
+
+
+def _batch(ledger: Ledger, channel: str, now: datetime) -> list[Waiting]:
+    """The messages for a channel, oldest first, if its turn has come; marked as being sent."""
+    found = [each for each in ledger.waiting if channel in each.channels][:_AT_ONCE]
+    return found if found and found[0].channels[channel].next_at <= now else []
+
+
+def _marked(waiting: Waiting, channel: str, language: str) -> Message:
+    """The message as it is sent now. It is marked first: whoever finds the mark after a crash knows
+    that it may have arrived.
+    """
+    attempt = waiting.channels[channel]
+    again = attempt.sending or attempt.tries
+    attempt.sending = True
+    message = waiting.message
+    if not again:
+        return message
+    return message.model_copy(update={"body": f"{message.body}\n{_AGAIN[language]}"})
+
+
+def _note(ledger: Ledger, sent: Iterable[Sent], now: datetime) -> None:
+    """Write down what came of the attempts; of what was not tried, that it was not."""
+    outcomes = {(each.message.id, each.delivery.channel): each.delivery for each in sent}
+    for waiting in ledger.waiting:
+        for name, attempt in list(waiting.channels.items()):
+            outcome = outcomes.get((waiting.message.id, name))
+            attempt.sending = False
+            if outcome is not None and outcome.arrived:
+                del waiting.channels[name]
+                ledger.troubles.pop(name, None)
+            elif outcome is not None:
+                _failed(attempt, outcome, now)
+                since = ledger.troubles.get(name)
+                ledger.troubles[name] = Trouble(
+                    since=since.since if since else now, said=outcome.said
+                )
+    ledger.waiting = [each for each in ledger.waiting if each.channels]
+
+
+def _failed(attempt: Attempt, outcome: Delivery, now: datetime) -> None:
+    pause = min(_FIRST_S * 2.0 ** min(attempt.tries, 20), _LAST_S)
+    attempt.tries += 1
+    attempt.next_at = now + timedelta(seconds=pause)
+    attempt.said = outcome.said
+
+
+def _forget(ledger: Ledger, known: set[str], now: datetime) -> None:
+    """Channels that are no longer configured, messages too old, and a clock that went back."""
+    for waiting in ledger.waiting:
+        old = now - waiting.message.at > _GIVE_UP
+        for name, attempt in list(waiting.channels.items()):
+            if old or name not in known:
+                del waiting.channels[name]
+                ledger.lost += old
+            elif attempt.next_at - now > timedelta(seconds=_LAST_S):
+                attempt.next_at = now
+    ledger.waiting = [each for each in ledger.waiting if each.channels]
+    ledger.troubles = {name: each for name, each in ledger.troubles.items() if name in known}

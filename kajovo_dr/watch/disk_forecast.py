@@ -1,0 +1,59 @@
+"""How long the store's disk will last if backups go on as in the last days.
+
+Belongs here: the sum. Not here: what is alarming (``backup_sources``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kajovo_dr.backups.store import Store
+
+#: Days whose backups say how much is written: a week has every kind of day.
+_DAYS = 7
+#: Fewer backups say nothing about a day.
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class DiskForecast:
+    """Bytes free and used by dump files; bytes written per day and days left at that rate (None:
+    nobody knows yet). newest_bytes: of the newest dump file; 0: there is none.
+    """
+
+    free_bytes: int
+    used_bytes: int
+    bytes_per_day: float | None
+    days_left: float | None
+    newest_bytes: int
+
+
+def forecast(store: Store, now: datetime) -> DiskForecast:
+    """Look at the store's files; raises `StoreMissing` and what the disk refuses.
+
+    What other programs write to the disk is not known; it shows in the free bytes.
+    """
+    found = []
+    for path in store.dump_files():
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # deleted this moment
+            continue
+        found.append((status.st_mtime, status.st_size))  # the time is that of the snapshot
+    free = store.free_bytes()
+    since = (now - timedelta(days=_DAYS)).timestamp()
+    late = [(at, size) for at, size in found if since < at <= now.timestamp()]
+    rate = None
+    if len(late) >= _FEWEST:
+        # the first one of them begins the time in which the others were written
+        first = min(late)
+        days = (now.timestamp() - first[0]) / 86_400
+        rate = (sum(size for _, size in late) - first[1]) / days if days > 0 else None
+    return DiskForecast(
+        free_bytes=free,
+        used_bytes=sum(size for _, size in found),
+        bytes_per_day=rate,
+        days_left=free / rate if rate else None,
+        newest_bytes=max(found)[1] if found else 0,
+    )

@@ -1,0 +1,146 @@
+"""One look at everything: what is wrong now, what of it is new, and telling people.
+
+Belongs here: the order: gather, write down, send, measure. Not here: the sources, the rules of what
+is said (``alerts.transitions``), who looks when (the daemon's sensor, the watchdog).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kajovo_dr.alerts import channels, delivery
+from kajovo_dr.alerts import ledger as book
+from kajovo_dr.alerts.channels import Channel
+from kajovo_dr.alerts.condition import Condition
+from kajovo_dr.alerts.delivery import Sent
+from kajovo_dr.alerts.ledger import Observer, Seen
+from kajovo_dr.alerts.message import Message
+from kajovo_dr.alerts.transitions import Notice, Rules, Standing
+from kajovo_dr.errors import DrError
+from kajovo_dr.settings import Settings
+from kajovo_dr.watch import backup_sources, machine_sources, metrics, recovery_sources
+from kajovo_dr.watch.scene import Scene
+from kajovo_dr.watch.uptime import uptime_s
+from kajovo_dr.watch.wording import written
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where conditions come from. families: of theirs, what is no longer named is over."""
+
+    name: str
+    families: tuple[str, ...]
+    look: Callable[[], Iterable[Condition]]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What came of a look. active: all that is wrong, the worst first, by whomever it was seen."""
+
+    active: tuple[Standing, ...]
+    written: tuple[Message, ...]
+    sent: tuple[Sent, ...]
+
+
+def look(
+    settings: Settings,
+    observer: Observer,
+    now: datetime,
+    *,
+    more: Sequence[Source] = (),
+    uptime: Callable[[], float] = uptime_s,
+) -> Looked:
+    """Look, tell what is new, try again what did not arrive.
+
+    more: what only this observer can see. Raises `LogUnwritable` when it cannot be written down
+    what people were told; nothing is sent then.
+    """
+    passed = uptime()
+    scene = Scene(settings, now, book.read(settings.state), observer)
+    found, families = gather(scene, (*_sources(scene, passed), *more))
+    found.extend(_measured(scene, found))
+    known = _known(settings)
+    rules = Rules(now, bool(known), settings.alert_repeat_hours * 3600)
+    with book.change(settings.state) as ledger:
+        notices = ledger.observe(found, {*families, "metrics"}, rules)
+        ledger.looks[observer] = Seen(at=now, uptime_s=passed)
+        messages = [written(notice, scene.words, now) for notice in notices]
+        for notice, message in zip(notices, messages, strict=True):
+            book.queue(ledger, message, _takers(known, notice, message), now)
+    sent = delivery.deliver_waiting(settings, known, now) if known else []
+    active = book.read(settings.state).active
+    return Looked(tuple(active), tuple(messages), tuple(sent))
+
+
+def see(settings: Settings, observer: Observer, now: datetime) -> list[Condition]:
+    """Every condition as it is now, those that are well, too; nobody is told."""
+    return _seen(settings, observer, now)[0]
+
+
+def peek(settings: Settings, observer: Observer, now: datetime) -> list[Standing]:
+    """All that is wrong now, by whomever it was seen, the worst first; nobody is told."""
+    found, families = _seen(settings, observer, now)
+    ledger = book.read(settings.state)
+    ledger.observe(found, families, Rules(now, telling=False))
+    return ledger.active
+
+
+def _seen(
+    settings: Settings, observer: Observer, now: datetime
+) -> tuple[list[Condition], set[str]]:
+    scene = Scene(settings, now, book.read(settings.state), observer)
+    return gather(scene, _sources(scene, uptime_s()))
+
+
+def gather(scene: Scene, sources: Iterable[Source]) -> tuple[list[Condition], set[str]]:
+    """What all sources see, and the families that were looked at to their end."""
+    found: list[Condition] = []
+    families = {"source"}
+    for source in sources:
+        try:
+            found.extend(list(source.look()))
+            families.update(source.families)
+        except Exception as bug:  # noqa: BLE001 - one source that fails must not silence the others
+            why = f"{type(bug).__name__}: {bug}"
+            what = scene.words("source", name=source.name, why=why)
+            found.append(
+                Condition(f"source:{source.name}", "unknown", what, next="kajovo-dr doctor")
+            )
+    return found, families
+
+
+def _sources(scene: Scene, passed: float) -> Iterator[Source]:
+    machine: tuple[str, ...] = machine_sources.FAMILIES
+    if scene.observer == "watchdog":
+        machine += machine_sources.OF_WATCHDOG
+    yield Source("backups", backup_sources.FAMILIES, lambda: backup_sources.conditions(scene))
+    yield Source("recovery", recovery_sources.FAMILIES, lambda: recovery_sources.conditions(scene))
+    yield Source("machine", machine, lambda: machine_sources.conditions(scene, passed))
+
+
+def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:
+    """Write the file of metrics; that this failed is a condition itself."""
+    path = scene.settings.metrics_file
+    if path is None:
+        return
+    try:
+        metrics.write(path, metrics.metrics(scene.settings, scene.now, found))
+    except (DrError, OSError) as failure:
+        what = scene.words("metrics", why=failure)
+        yield Condition("metrics", "warning", what, next="kajovo-dr doctor --settings")
+
+
+def _known(settings: Settings) -> list[Channel]:
+    """The channels; those that cannot be read are a condition of their own."""
+    try:
+        return channels.channels(settings)
+    except DrError:
+        return []
+
+
+def _takers(known: Sequence[Channel], notice: Notice, message: Message) -> list[str]:
+    """Who gets a message; that a channel is broken is not told through it."""
+    broken = notice.standing.key.removeprefix("channel:")
+    return [each.name for each in known if each.name != broken and each.takes(message)]

@@ -1,0 +1,128 @@
+"""What is wrong with those who watch: clocks, Dagster's daemon, the watchdog, the channels.
+
+Belongs here: conditions that the ledger, the clock and the Dagster UI tell. Not here: what they
+watch (``backup_sources``, ``recovery_sources``), and telling anybody (``look``).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from datetime import timedelta
+
+from kajovo_dr.alerts import channels
+from kajovo_dr.alerts.condition import Condition
+from kajovo_dr.errors import DrError
+from kajovo_dr.watch import ui_health
+from kajovo_dr.watch.scene import Scene
+from kajovo_dr.watch.uptime import clock_moved_s
+
+FAMILIES = ("clock", "watchdog", "channel", "channels")
+#: The watchdog's alone: a daemon that can look cannot tell that it is dead.
+OF_WATCHDOG = ("daemon", "ui")
+#: Seconds that a clock may differ from the time that passed: network time moves it by less.
+_JUMP_S = 300.0
+#: Seconds until a channel that does not take messages is told of through the others.
+_CHANNEL_S = 600.0
+_UP = "kajovo-dr up"
+
+
+def conditions(scene: Scene, uptime_s: float) -> Iterator[Condition]:
+    """All of them. uptime_s: seconds since this machine was started."""
+    yield from _clock(scene, uptime_s)
+    yield from _channels(scene)
+    if scene.observer == "watchdog":
+        yield from _daemon(scene)
+    else:
+        yield Condition("daemon", "ok", scene.words("daemon_ok"))
+        yield from _watchdog(scene)
+
+
+def _clock(scene: Scene, uptime_s: float) -> Iterator[Condition]:
+    looks = scene.known.looks.values()
+    if not looks:
+        return
+    last = max(looks, key=lambda look: look.at)
+    moved = clock_moved_s(last.at, last.uptime_s, scene.now, uptime_s)
+    if abs(moved) <= _JUMP_S:
+        return
+    jump = scene.words.duration(moved)
+    yield Condition(
+        f"clock:{scene.now.isoformat(timespec='seconds')}",
+        "warning",
+        scene.words("clock", host=platform.node(), jump=jump),
+        jump,
+        scene.words.duration(_JUMP_S),
+        "kajovo-dr status",
+        scene.now,
+        lasting=False,
+    )
+
+
+def _daemon(scene: Scene) -> Iterator[Condition]:
+    settings, words = scene.settings, scene.words
+    if not settings.watch_dagster:
+        return
+    limit = timedelta(minutes=settings.daemon_silent_minutes)
+    allowed = words.duration(limit.total_seconds())
+    last = scene.known.looks.get("daemon")
+    if last is None:
+        yield Condition("daemon", "unknown", words("daemon_never"), words("none"), allowed, _UP)
+    elif (silent := scene.now - last.at) > limit:
+        figure = words.duration(silent.total_seconds())
+        what = words("daemon_silent")
+        yield Condition("daemon", "critical", what, figure, allowed, _UP, last.at)
+    else:
+        yield from _asked(scene)
+
+
+def _asked(scene: Scene) -> Iterator[Condition]:
+    """What the UI says of the daemon's parts, when it is known where it is."""
+    settings, words = scene.settings, scene.words
+    if not settings.ui_url:
+        return
+    try:
+        dead = ui_health.dead_parts(settings.ui_url, settings.alert_timeout_s)
+    except DrError as failure:
+        yield Condition("ui", "warning", words("ui_silent", why=failure), next=_UP)
+        return
+    if dead:
+        what = words("daemon_parts", parts=", ".join(dead))
+        yield Condition("daemon", "critical", what, next=_UP)
+
+
+def _watchdog(scene: Scene) -> Iterator[Condition]:
+    """It is missed once it has looked; whether there is one at all, the status says."""
+    last = scene.known.looks.get("watchdog")
+    limit = timedelta(minutes=scene.settings.watchdog_silent_minutes)
+    if last is None or scene.now - last.at <= limit:
+        return
+    words = scene.words
+    yield Condition(
+        "watchdog",
+        "warning",
+        words("watchdog_silent"),
+        words.duration((scene.now - last.at).total_seconds()),
+        words.duration(limit.total_seconds()),
+        "kajovo-dr watchdog --install-help",
+        last.at,
+    )
+
+
+def _channels(scene: Scene) -> Iterator[Condition]:
+    words = scene.words
+    hint = "kajovo-dr alert --test"
+    try:
+        known = {channel.name for channel in channels.channels(scene.settings)}
+    except DrError as failure:
+        yield Condition("channels", "critical", words("channels_bad", why=failure), next=hint)
+        return
+    if not known:
+        what = words("channels_none")
+        yield Condition("channels", "warning", what, next="kajovo-dr doctor --settings")
+    for name, trouble in scene.known.troubles.items():
+        lasted = (scene.now - trouble.since).total_seconds()
+        if name in known and lasted >= _CHANNEL_S:
+            what = words("channel", name=name, why=trouble.said)
+            figure, limit = words.duration(lasted), words.duration(_CHANNEL_S)
+            yield Condition(f"channel:{name}", "warning", what, figure, limit, hint, trouble.since)

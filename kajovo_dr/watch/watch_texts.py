@@ -1,0 +1,179 @@
+"""Everything that alerts and the status say, in English and in Czech.
+
+Belongs here: texts with places for facts. Not here: when they are said (the sources), and messages
+of errors, which are English everywhere and are quoted as they are.
+"""
+
+from __future__ import annotations
+
+from kajovo_dr.recovery.report_words import Language
+
+TEXTS: dict[Language, dict[str, str]] = {
+    "en": {
+        # levels and kinds of messages
+        "ok": "ok",
+        "warning": "warning",
+        "unknown": "unknown",
+        "critical": "critical",
+        "title_warning": "WARNING",
+        "title_critical": "CRITICAL",
+        "title_over": "OVER",
+        "title_better": "BETTER",
+        "title_repeated": "STILL",
+        "title_was": "IT WAS",
+        "title_test": "TEST",
+        # lines of a message
+        "line_what": "What",
+        "line_since": "Since",
+        "line_lasted": "It lasted",
+        "line_before": "Before",
+        "line_figure": "Figure",
+        "line_limit": "Limit",
+        "line_now": "Now",
+        "line_meanwhile": "Meanwhile",
+        "line_next": "Next",
+        "line_run": "Run",
+        "line_from": "From",
+        "meanwhile": "{level} from {since} to {until}; nobody was looking",
+        # the recovery point
+        "rpo_pass": "the newest proven backup of {database} is young enough",
+        "rpo_old": "the newest proven backup of {database} is old: what came after it would be"
+        " lost",
+        "rpo_none": "no backup of {database} is proven: nobody knows whether anything could be"
+        " brought back",
+        "rpo_unknown": "nobody can say how old the newest proven backup is: {why}",
+        "rpo_future": "the recovery point cannot be trusted: {why}",
+        "none": "none",
+        # backups
+        "damaged": "the backup {name} is damaged: {why}",
+        "untrusted": "the dump file {name} is not a backup that can be trusted: {why}",
+        "change_no_table_gone": "a table is gone since the backup before {name}: {what}",
+        "change_no_table_shrank": "a table has shrunk since the backup before {name}: {what}",
+        "change_schema_unchanged": "the schema has changed since the backup before {name}: {what}",
+        "change_tables_still_change": "tables that used to change do so no longer: {what}",
+        # the store
+        "store_ok": "the store can be read and has room",
+        "store_lost": "the store cannot be used: {why}",
+        "store_full": "the next backup does not fit into the store {folder}",
+        "store_fills": "the disk of the store {folder} will be full soon",
+        "store_days": "{days} days left, {free} free, {rate} a day",
+        "store_free": "{free} free, the newest backup has {size}",
+        "days": "{days} days",
+        # the drill
+        "drill_ok": "the last drill passed",
+        "drill_none": "no drill was ever run: nobody knows how long a recovery takes",
+        "drill_failed": "the last drill, {id}, failed: {why}",
+        "drill_overdue": "no drill has passed for a long time",
+        "drill_unknown": "nobody can say how the last drill went: {why}",
+        "drill_rto": "its recovery took too long",
+        # recoveries
+        "recovery": "the recovery {id} of {database} by {who} began and has not ended; last phase:"
+        " {phase}",
+        "recovery_unknown": "nobody can say whether a recovery has not ended: {why}",
+        "between": "none",
+        # the machine
+        "clock": "the clock of {host} was set: it moved by {jump} more than the time that passed;"
+        " ages of backups are wrong by as much if it is wrong now",
+        "daemon_ok": "Dagster's daemon lives",
+        "daemon_silent": "Dagster's daemon gives no sign of life: no backup is scheduled",
+        "daemon_never": "Dagster's daemon has never looked: nobody knows whether backups are"
+        " scheduled",
+        "daemon_parts": "parts of Dagster's daemon do not run: {parts}",
+        "ui_silent": "the Dagster UI does not answer: {why}",
+        "watchdog_silent": "the watchdog no longer looks: nobody would notice that this machine's"
+        " daemon died",
+        "channel": "alerts do not arrive through the channel {name}: {why}",
+        "channels_none": "no alert channel is configured: nobody is told of anything",
+        "channels_bad": "alerts cannot be sent: {why}",
+        "source": "a part of the watch is broken, {name}: {why}",
+        "metrics": "the file of metrics cannot be written: {why}",
+        # Dagster
+        "run": "a run of {job} failed in {step}: {why}",
+        "run_dead": "a run of {job} ended without a word: {why}",
+        "run_ok": "the last run of {job} succeeded",
+        "check": "the check {check} of {asset} failed: {why}",
+        "check_ok": "the check {check} of {asset} passes",
+        "freshness": "Dagster calls {asset} {state}: no materialization for too long",
+        "freshness_unknown": "Dagster has never seen a materialization of {asset}",
+        "freshness_ok": "Dagster calls {asset} fresh",
+    },
+    "cs": {
+        "ok": "v pořádku",
+        "warning": "varování",
+        "unknown": "neznámo",
+        "critical": "kritické",
+        "title_warning": "VAROVÁNÍ",
+        "title_critical": "KRITICKÉ",
+        "title_over": "SKONČILO",
+        "title_better": "ZLEPŠENÍ",
+        "title_repeated": "STÁLE",
+        "title_was": "BYLO",
+        "title_test": "ZKOUŠKA",
+        "line_what": "Co",
+        "line_since": "Od",
+        "line_lasted": "Trvalo",
+        "line_before": "Předtím",
+        "line_figure": "Hodnota",
+        "line_limit": "Limit",
+        "line_now": "Nyní",
+        "line_meanwhile": "Mezitím",
+        "line_next": "Dál",
+        "line_run": "Běh",
+        "line_from": "Odesílá",
+        "meanwhile": "{level} od {since} do {until}; nikdo se nedíval",
+        "rpo_pass": "nejnovější ověřená záloha databáze {database} je dost čerstvá",
+        "rpo_old": "nejnovější ověřená záloha databáze {database} je stará: co přišlo po ní, by"
+        " bylo ztraceno",
+        "rpo_none": "žádná záloha databáze {database} není ověřená: nikdo neví, zda by šlo něco"
+        " obnovit",
+        "rpo_unknown": "nikdo nemůže říci, jak stará je nejnovější ověřená záloha: {why}",
+        "rpo_future": "bodu obnovy nelze věřit: {why}",
+        "none": "žádná",
+        "damaged": "záloha {name} je poškozená: {why}",
+        "untrusted": "soubor {name} není záloha, které lze věřit: {why}",
+        "change_no_table_gone": "od zálohy před {name} zmizela tabulka: {what}",
+        "change_no_table_shrank": "od zálohy před {name} se zmenšila tabulka: {what}",
+        "change_schema_unchanged": "od zálohy před {name} se změnilo schéma: {what}",
+        "change_tables_still_change": "tabulky, které se měnívaly, se už nemění: {what}",
+        "store_ok": "úložiště záloh lze číst a je v něm místo",
+        "store_lost": "úložiště záloh nelze použít: {why}",
+        "store_full": "další záloha se do úložiště {folder} nevejde",
+        "store_fills": "disk úložiště {folder} bude brzy plný",
+        "store_days": "zbývá {days} dní, volno {free}, denně přibude {rate}",
+        "store_free": "volno {free}, nejnovější záloha má {size}",
+        "days": "{days} dní",
+        "drill_ok": "poslední cvičení obstálo",
+        "drill_none": "cvičení ještě nikdy neproběhlo: nikdo neví, jak dlouho obnova trvá",
+        "drill_failed": "poslední cvičení {id} neobstálo: {why}",
+        "drill_overdue": "už dlouho žádné cvičení neobstálo",
+        "drill_unknown": "nikdo nemůže říci, jak dopadlo poslední cvičení: {why}",
+        "drill_rto": "obnova při něm trvala příliš dlouho",
+        "recovery": "obnova {id} databáze {database}, kterou začal {who}, neskončila; poslední"
+        " krok: {phase}",
+        "recovery_unknown": "nikdo nemůže říci, zda některá obnova neskončila: {why}",
+        "between": "žádný",
+        "clock": "hodiny počítače {host} byly přestaveny: posunuly se o {jump} víc, než kolik času"
+        " uplynulo; jdou-li teď špatně, je o tolik špatně i stáří záloh",
+        "daemon_ok": "démon Dagsteru žije",
+        "daemon_silent": "démon Dagsteru nejeví známky života: žádná záloha není naplánovaná",
+        "daemon_never": "démon Dagsteru se ještě nikdy neozval: nikdo neví, zda jsou zálohy"
+        " naplánované",
+        "daemon_parts": "části démona Dagsteru neběží: {parts}",
+        "ui_silent": "rozhraní Dagsteru neodpovídá: {why}",
+        "watchdog_silent": "hlídač se už nedívá: nikdo by si nevšiml, že démon na tomto počítači"
+        " přestal běžet",
+        "channel": "upozornění nedocházejí kanálem {name}: {why}",
+        "channels_none": "není nastaven žádný kanál pro upozornění: nikdo se nic nedozví",
+        "channels_bad": "upozornění nelze posílat: {why}",
+        "source": "část hlídání je rozbitá, {name}: {why}",
+        "metrics": "soubor s metrikami nelze zapsat: {why}",
+        "run": "běh úlohy {job} selhal v kroku {step}: {why}",
+        "run_dead": "běh úlohy {job} skončil beze slova: {why}",
+        "run_ok": "poslední běh úlohy {job} uspěl",
+        "check": "kontrola {check} u {asset} neprošla: {why}",
+        "check_ok": "kontrola {check} u {asset} prochází",
+        "freshness": "Dagster hlásí u {asset} stav {state}: příliš dlouho bez materializace",
+        "freshness_unknown": "Dagster ještě nikdy neviděl materializaci {asset}",
+        "freshness_ok": "podle Dagsteru je {asset} čerstvé",
+    },
+}

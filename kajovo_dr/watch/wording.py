@@ -1,0 +1,116 @@
+"""A notice as a message that a person reads on a telephone: what, since when, how much, what next.
+
+Belongs here: the form. Not here: the texts (``watch_texts``), and when something is said
+(``alerts.transitions``).
+"""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Iterator
+from datetime import datetime
+
+from kajovo_dr.alerts.message import Kind, Message
+from kajovo_dr.alerts.transitions import Notice, severity
+from kajovo_dr.watch.scene import Words
+
+#: Characters of a title: what a telephone shows of it.
+_TITLE = 120
+#: Characters of what somebody else's message says: services cut what is longer, or refuse it.
+_WHAT = 1500
+
+
+def written(notice: Notice, words: Words, now: datetime) -> Message:
+    """The message of a notice."""
+    standing = notice.standing
+    kind = _kind(notice)
+    over = kind == "over"
+    audience = notice.audience
+    number = secrets.token_hex(3)
+    title = f"{words(_word(notice))}: {_short(standing.what if not over else _former(notice))}"
+    return Message(
+        id=number,
+        kind=kind,
+        severity="critical" if "critical" in audience else "warning",
+        audience=audience,
+        title=f"[kajovo_dr {platform.node()}] {title}",
+        body="\n".join(_lines(notice, words, now, number)),
+        at=now,
+    )
+
+
+def _kind(notice: Notice) -> Kind:
+    if notice.change in ("over", "was") and notice.standing.level == "ok":
+        return "over"
+    return severity(notice.standing.level)
+
+
+def _word(notice: Notice) -> str:
+    if notice.change in ("over", "better", "repeated", "was"):
+        return f"title_{notice.change}"
+    return f"title_{severity(notice.standing.level)}"
+
+
+def _former(notice: Notice) -> str:
+    """What is over is told by what it was."""
+    known = notice.known
+    return known.what if known is not None and known.told != "ok" else notice.standing.what
+
+
+def _lines(notice: Notice, words: Words, now: datetime, number: str) -> Iterator[str]:
+    standing = notice.standing
+    ended = standing.level == "ok"
+    yield f"{words('line_what')}: {_cut(_former(notice) if ended else standing.what)}"
+    yield from _times(notice, words, now)
+    if ended and standing.what != _former(notice) and standing.what:
+        yield f"{words('line_now')}: {_cut(standing.what)}"
+    if figure := _figure(notice, words):
+        yield figure
+    if notice.worse is not None:
+        meanwhile = words(
+            "meanwhile",
+            level=words(notice.worse.level),
+            since=words.moment(notice.worse.since),
+            until=words.moment(notice.worse.until),
+        )
+        yield f"{words('line_meanwhile')}: {meanwhile}"
+    if standing.next and not ended:
+        yield f"{words('line_next')}: {standing.next}"
+    if standing.link:
+        yield f"{words('line_run')}: {standing.link}"
+    yield f"{words('line_from')}: kajovo_dr, {platform.node()}, {words.moment(now)}, #{number}"
+
+
+def _times(notice: Notice, words: Words, now: datetime) -> Iterator[str]:
+    standing = notice.standing
+    trouble = standing.trouble_since
+    if standing.level == "ok":
+        if trouble is not None and notice.change == "over":
+            lasted = (standing.seen_at - trouble).total_seconds()
+            yield f"{words('line_since')}: {words.moment(trouble)}"
+            yield f"{words('line_lasted')}: {words.duration(max(lasted, 0.0))}"
+        return
+    yield f"{words('line_since')}: {words.moment(standing.since)}"
+    if notice.before not in ("ok", standing.level):
+        yield f"{words('line_before')}: {words(notice.before)}"
+
+
+def _figure(notice: Notice, words: Words) -> str:
+    """``Figure: 26 h 10 min, limit 24 h``; what has no figure has its limit alone."""
+    figure, limit = notice.standing.figure, notice.standing.limit
+    if figure and limit:
+        limit = f"{words('line_limit').lower()} {limit}"
+        return f"{words('line_figure')}: {figure}, {limit}"
+    if figure:
+        return f"{words('line_figure')}: {figure}"
+    return f"{words('line_limit')}: {limit}" if limit else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WHAT else text[: _WHAT - 1] + "…"
