@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from psycopg import sql
 from pydantic import SecretStr
 
-from kajovo_dr import doctor_recovery, terminal
+from kajovo_dr import doctor_alerts, doctor_recovery, terminal
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.recovery_point import recovery_point
@@ -38,6 +38,7 @@ from kajovo_dr.recovery import leftovers
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.sandbox.stack import uses_sandbox
 from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.watch.backup_sources import next_step
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
 _ROOM_FOR = 3
@@ -87,6 +88,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _beside(settings)
     yield doctor_recovery.incident_log(settings)
     yield doctor_recovery.drill(settings)
+    yield from doctor_alerts.findings(settings)
     yield protected.missing or asked("database", lambda: _database(source(settings), settings))
     if settings.database_url or settings.restore_url:
         yield asked("server of restores", lambda: _restores(settings))
@@ -199,12 +201,7 @@ def _recovery_point(settings: Settings, store: Store, protected: Server) -> Find
     said = said or ("no backup is proven" if ours else "there is no backup")
     if point.verdict == "pass":
         return Finding("recovery point", "ok", said)
-    hint = "take one now: kajovo-dr backup --prove."
-    usable = [backup for backup in ours if backup.state != "damaged" and backup.age_s(now) >= 0]
-    newest = usable[-1] if usable else None
-    young = newest is not None and newest.age_s(now) <= settings.rpo_warn_hours * 3600
-    if newest is not None and newest.state != "proven" and young:
-        hint = f"prove the newest one: kajovo-dr verify {newest.name} --restore."
+    hint = f"{next_step(settings, store, protected, now)}."
     return Finding("recovery point", "warn" if point.verdict == "warn" else "fail", said, hint)
 
 

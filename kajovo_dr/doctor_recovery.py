@@ -39,9 +39,6 @@ from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.recovery.resume import Standing, standings
 from kajovo_dr.settings import PREFIX, Settings
 
-#: Days after which a monthly drill is overdue.
-_DRILL_DAYS = 40
-
 
 @dataclass(frozen=True)
 class Unended:
@@ -207,17 +204,17 @@ def drill(settings: Settings) -> Finding:
         return failure("drill", error)
     if not history.drills:
         return Finding("drill", "warn", "none was run yet", "rehearse a recovery: kajovo-dr drill.")
-    return _judged(history.drills[-1])
+    return _judged(history.drills[-1], settings.drill_overdue_days)
 
 
-def _judged(last: DrillRecord) -> Finding:
+def _judged(last: DrillRecord, overdue_days: float) -> Finding:
     age_s = (datetime.now(UTC) - last.started_at).total_seconds()
     when = f"the last one, {last.id[:8]}, {human_duration(age_s)} ago,"
     if not last.ok:
         hint = "kajovo-dr drill --history lists them; mend it, then: kajovo-dr drill."
         return Finding("drill", "warn", f"{when} failed: {last.failed_phase}", hint)
-    if age_s > _DRILL_DAYS * 86_400:
-        said = f"{when} is more than {_DRILL_DAYS} days old"
+    if age_s > overdue_days * 86_400:
+        said = f"{when} is more than {overdue_days:g} days old"
         return Finding("drill", "warn", said, "rehearse a recovery again: kajovo-dr drill.")
     return Finding("drill", "ok", f"{when} passed")
 

@@ -24,7 +24,7 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("weekday", 0, 7, {name: at for at, name in enumerate(_WEEKDAYS)}),
 )
 _VALUE = r"[0-9]{1,2}|[a-z]{3}"
-_PART = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,2}}))?")
+_PART = re.compile(rf"(?:\*|({_VALUE})-({_VALUE}))(?:/([0-9]{{1,2}}))?|({_VALUE})")
 _LONGEST_MONTH = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
@@ -60,21 +60,27 @@ def _placed(moment: datetime, text: str, name: str, zone: ZoneInfo) -> datetime:
 
 
 def check_cron(text: str) -> None:
-    """Raise `ValueError` unless it is a cron schedule of five fields that comes round some day."""
+    """Raise `ValueError` unless it is a cron schedule of five fields that comes round some day.
+
+    What Dagster reads in ways of its own is refused: a step after a single value, a range of one,
+    ``*`` in a list, a day that no month has beside a weekday.
+    """
     fields = text.lower().split(" ")
     if len(fields) != len(_FIELDS):
         raise ValueError("a cron schedule has five fields with one space between them")
     values = [set(_values(field, *about)) for field, about in zip(fields, _FIELDS, strict=True)]
     _, _, days, months, _ = values
     longest = max(_LONGEST_MONTH.get(month, 31) for month in months)
-    if fields[4] == "*" and min(days) > longest:
+    if min(days) > longest:
         raise ValueError("no month of the cron schedule has that day")
 
 
 def _values(field: str, name: str, least: int, most: int, names: dict[str, int]) -> Iterator[int]:
-    for part in field.split(","):
+    parts = field.split(",")
+    for part in parts:
         match = _PART.fullmatch(part)
-        values = _range(match, least, most, names) if match else range(0)
+        starred = part.startswith("*") and len(parts) > 1
+        values = _range(match, least, most, names) if match and not starred else range(0)
         if not values:
             raise ValueError(
                 f"the {name} of the cron schedule is not made of {least} to {most}, * , - and /"
@@ -88,9 +94,11 @@ def _range(match: re.Match[str], least: int, most: int, names: dict[str, int]) -
     def number(text: str) -> int:
         return int(text) if text.isdigit() else names.get(text, -1)
 
-    first, last, step = match.groups()
-    begin = least if first is None else number(first)
-    end = number(last) if last else begin if first and not step else most
-    if not least <= begin <= end <= most or step in ("0", "00"):
+    first, last, step, single = match.groups()
+    if single is not None:
+        value = number(single)
+        return range(value, value + 1) if least <= value <= most else range(0)
+    begin, end = (least, most) if first is None else (number(first), number(last))
+    if not least <= begin < end <= most or step in ("0", "00"):
         return range(0)
     return range(begin, end + 1, int(step or 1))

@@ -477,8 +477,8 @@ class Settings(BaseSettings):
     store_fail_days: float = Field(3, gt=0, le=_MOST, description="the same, for a critical alert")
     metrics_file: Path | None = Field(
         None,
-        description="file of metrics, written anew at each look, such as one in the folder of "
-        "node_exporter's textfile collector; it can be read by every user",
+        description="file of metrics, written anew at each look, such as kajovo_dr.prom in the "
+        "folder of node_exporter's textfile collector; every user can read it",
     )
 
     @field_validator(

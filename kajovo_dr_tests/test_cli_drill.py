@@ -18,6 +18,7 @@ from kajovo_dr.recovery.drill_record import PHASES
 from kajovo_dr.sandbox import legacy_database, schema
 from kajovo_dr.sandbox.seed import seed
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.alerts.receivers import HttpReceiver
 from kajovo_dr_tests.conftest import new_folder
 from kajovo_dr_tests.recovery.drills import drill
 from kajovo_dr_tests.shell import WITHOUT_DAGSTER, Shell
@@ -48,7 +49,10 @@ def test_a_drill_of_the_sandbox_hotel_needs_no_setting(sandbox: Settings, tmp_pa
             names = session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
         copy = tmp_path / "zpráva.html"
         shell = Shell((server.params["password"],), ("-c", WITHOUT_DAGSTER))
-        done = shell("drill", "--who", "Řehoř", "--lang", "cs", "--report", str(copy)).ok()
+        words = ("--who", "Řehoř", "--lang", "cs", "--report", str(copy))
+        with HttpReceiver() as receiver:
+            done = shell("drill", *words, alert_urls=receiver.url).ok()
+        assert len(receiver.requests) == 1
         with databases.connect(server) as session:
             after = session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
     assert after == names

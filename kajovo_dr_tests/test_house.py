@@ -46,6 +46,7 @@ ROOF = {
     "cli_watch",
     "demo",
     "doctor",
+    "doctor_alerts",
     "doctor_recovery",
     "doctor_settings",
     "up",

@@ -309,9 +309,11 @@ def test_a_setting_that_a_command_needs_is_named_when_it_is_missing(value: dict[
         *("a b c d e", "* * * *", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 1 13 *"),
         *("* * * * 8", "5-1 * * * *", "*/0 * * * *", "*  * * * *", "0 0 30 feb *", "@daily"),
         *("0 0 L * *", "1,,2 * * * *", "mon * * * *", "² * * * *"),
+        # what Dagster takes, and reads otherwise than it is written
+        *("30 2-2 * * *", "5/20 * * * *", "0 *,5 * * *", "0 0 31 2 sun"),
     ],
 )
-def test_a_schedule_that_dagster_could_not_load_is_refused(
+def test_a_schedule_that_dagster_would_not_read_as_written_is_refused(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, backup_cron=value)
@@ -319,7 +321,7 @@ def test_a_schedule_that_dagster_could_not_load_is_refused(
 
 
 @pytest.mark.parametrize(
-    "value", ["*/15 0-6,22 1,15 JAN-mar mon-fri", "5 4 29 2 *", "0 0 31 2 sun", "5/20 * * * 0-7/2"]
+    "value", ["*/15 0-6,22 1,15 JAN-mar mon-fri", "5 4 29 2 *", "5-59/20 * * * 0-7/2"]
 )
 def test_a_schedule_of_names_ranges_and_steps_is_taken(
     value: str, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 
@@ -112,11 +112,9 @@ def _plugin(url: SecretStr) -> NotifyBase | None:
         return None
 
 
-def _known(schema: str, plugin: NotifyBase | None) -> str:
+def _known(schema: str, plugin: Any) -> str:
     """The schema if it is one of Apprise's; else that of the service whose own URL it was."""
-    from apprise.manager_plugins import NotificationManager
-
-    if schema in NotificationManager():
+    if schema in _services():
         return schema
     return "" if plugin is None else str(plugin.url(privacy=True)).partition("://")[0]
 
@@ -146,6 +144,11 @@ def _load() -> None:
     """Import Apprise and all its services, once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they import what is deprecated
-        from apprise.manager_plugins import NotificationManager
+        _services().load_modules()
 
-        NotificationManager().load_modules()
+
+def _services() -> Any:  # its module has no types
+    from apprise.manager_plugins import NotificationManager
+
+    manager: Any = NotificationManager
+    return manager()

@@ -174,7 +174,8 @@ def _unlogged() -> Iterator[None]:
     def of_others(record: logging.LogRecord) -> bool:
         return threading.get_ident() != ours
 
-    names = [name for name in logging.root.manager.loggerDict if name.startswith("http")]
+    known = list(logging.root.manager.loggerDict)  # other threads import what has loggers
+    names = [name for name in known if name.startswith("http")]
     loggers = [logging.getLogger(name) for name in names]
     for logger in loggers:
         logger.addFilter(of_others)

@@ -4,8 +4,9 @@ Belongs here: its log records and its errors, and what they mean. Not here: the 
 (``courier``).
 
 Apprise and what it stands on write URLs into their records and into their errors, and a URL is
-secret as a whole. So every logger of this process drops what is logged on a courier's way.
-Apprise's own records are read first, for the number of a status and the kind of an error, and nothing else.
+secret as a whole. So every logger of this process drops what is logged on a courier's way. Before
+that, Apprise's own records are read for the number of a status and the kind of an error, and for
+nothing else.
 """
 
 from __future__ import annotations
@@ -38,9 +39,8 @@ class Heard:
 
     def hear(self, record: logging.LogRecord) -> None:
         self.failure = sys.exc_info()[1] or self.failure  # it is logged where it was caught
-        if (
-            record.levelno >= logging.WARNING
-        ):  # below, it quotes our message, which may say anything
+        # below that, it quotes our message, which may say anything
+        if record.levelno >= logging.WARNING:
             self._understand(record.getMessage())
 
     def _understand(self, said: str) -> None:
@@ -141,6 +141,7 @@ def _meanings() -> tuple[tuple[tuple[type[BaseException], ...], str], ...]:
             "the connection broke before an answer",
         ),
         ((OSError,), "cannot connect"),
+        ((UnicodeError,), "a character of its URL or of the message cannot be sent there"),
     )
 
 

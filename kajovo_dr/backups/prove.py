@@ -6,10 +6,14 @@ Belongs here: the order of a proof, and what its outcome says of the backup. Not
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from kajovo_dr.backups import blame
+from kajovo_dr.alerts.heartbeat import Switch
+from kajovo_dr.backups import blame, catalog
+from kajovo_dr.backups.candidates import identities_like
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.compare import compare, notes
 from kajovo_dr.backups.damage import disk_may_fail
@@ -18,6 +22,7 @@ from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.backups.proof import VERDICTS, Proof, Verdict, write_proof
 from kajovo_dr.backups.scratch import require_space, room, scratch_server
 from kajovo_dr.backups.sql_smoke import ask
+from kajovo_dr.backups.store import open_store
 from kajovo_dr.errors import (
     BackupMissing,
     DrError,
@@ -47,7 +52,61 @@ def prove(settings: Settings, backup: Backup, *, progress: Progress = silent) ->
 
     Raises `ProofImpossible` when the reason lies not in the backup (a record says unproven then),
     and `TargetBusy` while another proof runs (nothing is recorded).
+
+    The dead man's switch hears of it when it moves the recovery point, and when the newest backup
+    is not proven by it.
     """
+    with _heard(settings, backup):
+        return _prove(settings, backup, progress)
+
+
+@contextmanager
+def _heard(settings: Settings, backup: Backup) -> Iterator[None]:
+    """Tell the dead man's switch what the proof in the block means for the recovery point."""
+    switch, manifest = Switch(settings, "heartbeat_url"), backup.manifest
+    if not switch or manifest.of_incident or manifest.adopted:
+        yield
+        return
+    before = _like(settings, backup)
+    try:
+        yield
+    except TargetBusy:  # another proof runs: this one has not failed
+        raise
+    except BaseException:  # Ctrl-C and the end of a run, too
+        _tell(switch, backup, before, _like(settings, backup))
+        raise
+    _tell(switch, backup, before, _like(settings, backup))
+
+
+def _tell(switch: Switch, backup: Backup, before: list[Backup], after: list[Backup]) -> None:
+    """Success when the recovery point is this backup now and was not before; failure when there is
+    no newer one. What else becomes of an old backup, or of one proven again, is no sign of life.
+    """
+    was, point = _newest_proven(before), _newest_proven(after)
+    if point == backup.name:
+        if was != point:
+            switch.send("success")
+    elif not any(each.manifest.created_at > backup.manifest.created_at for each in after):
+        switch.send("fail")
+    switch.wait()
+
+
+def _newest_proven(backups: list[Backup]) -> str:
+    return next((each.name for each in reversed(backups) if each.state == "proven"), "")
+
+
+def _like(settings: Settings, backup: Backup) -> list[Backup]:
+    """The daily backups of the same database, oldest first; none while the store cannot be read."""
+    manifest = backup.manifest
+    try:
+        store = open_store(settings)
+        found = catalog.backups(store, manifest.database, identities_like(store, manifest))
+    except (DrError, OSError):
+        return []
+    return [each for each in found if not (each.manifest.of_incident or each.manifest.adopted)]
+
+
+def _prove(settings: Settings, backup: Backup, progress: Progress) -> Proof:
     begun = datetime.now(UTC)
     if backup.manifest.adopted:
         # a stranger's functions run as superuser: only on a server that is there for them alone

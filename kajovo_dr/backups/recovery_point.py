@@ -5,6 +5,7 @@ Belongs here: the verdict, from the store's files alone. Not here: reporting it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -38,12 +39,16 @@ class RecoveryPoint:
 def recovery_point(
     settings: Settings, store: Store, protected: Server, now: datetime
 ) -> RecoveryPoint:
-    """Judge the age of the newest proven backup of a database at a moment.
+    """Judge the age of the newest proven backup of a database at a moment."""
+    identities = identities_of(settings, store, protected)
+    return point_of(settings, catalog.backups(store, protected.dbname, identities), now)
+
+
+def point_of(settings: Settings, found: Sequence[Backup], now: datetime) -> RecoveryPoint:
+    """The same, of the database's backups, oldest snapshot first.
 
     One from the future does not count: it would look young long after the backups have stopped.
     """
-    identities = identities_of(settings, store, protected)
-    found = catalog.backups(store, protected.dbname, identities)
     proven = [each for each in found if each.state == "proven" and not each.manifest.of_incident]
     ahead = [backup for backup in proven if backup.age_s(now) < -_SKEW_S]
     problem = _from_the_future(ahead[-1], now) if ahead else ""

@@ -1,10 +1,11 @@
 """The daily backup as a partitioned asset.
 
-Belongs here: what Dagster shows of a backup. Not here: how it is taken (``backups.take``).
-A past day cannot be backed up, so a partition that is not today fails and refreshes nothing.
+Belongs here: what Dagster shows of a backup. Not here: how it is taken (``backups.take``), and when
+a schedule's tick needs one (``backups.scheduled``). A past day cannot be backed up, so a partition
+that is not today fails and refreshes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from kajovo_dr import moments
+from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.scheduled import take_for
 from kajovo_dr.backups.take import BadDump, Taken, take
 from kajovo_dr.defs import checks
 from kajovo_dr.defs.resources import Environment, operator_errors
@@ -38,6 +42,11 @@ def today() -> str:
     return datetime.now(ZoneInfo(_SETTINGS.timezone)).date().isoformat()
 
 
+def day_of(settings: Settings, backup: Backup) -> str:
+    """The key of the partition that a backup belongs to: the local day of its snapshot."""
+    return backup.manifest.created_at.astimezone(ZoneInfo(settings.timezone)).date().isoformat()
+
+
 class BackupConfig(dg.Config):
     """Config of the daily backup; nothing is required."""
 
@@ -45,31 +54,85 @@ class BackupConfig(dg.Config):
     accept_shrink: bool = Field(
         default=False, description="publish even if the dump is far smaller than the previous ones"
     )
+    tick: str = Field(
+        default="",
+        description="the schedule's: the moment that this backup is for, like"
+        " 2026-11-23T18:00:00+01:00; it is taken once, and waits for its turn",
+    )
 
 
-@dg.asset(
+# of one asset, because only so may its checks be left out, too, by a run that has nothing to do
+@dg.multi_asset(
     name=checks.BACKUP,
+    specs=[
+        dg.AssetSpec(
+            checks.BACKUP,
+            skippable=True,
+            freshness_policy=rpo,
+            group_name="backup",
+            kinds={"postgres"},
+            description="A whole dump of the protected database, inspected before it was"
+            " published.",
+        )
+    ],
     partitions_def=daily,
     check_specs=checks.BACKUP_SPECS,
-    freshness_policy=rpo,
-    group_name="backup",
-    kinds={"postgres"},
-    description="A whole dump of the protected database, inspected before it was published.",
+    can_subset=True,
 )
 def postgres_backup(
     context: dg.AssetExecutionContext, config: BackupConfig, environment: Environment
 ) -> Iterator[Any]:
-    """Back up today into today's partition."""
+    """Back up today into today's partition; nothing when the schedule's tick is served already."""
     with operator_errors():
-        _require_today(context)
         try:
-            fresh = taken(context, environment, config.reason, config.accept_shrink)
+            fresh = _taken(context, config, environment)
         except BadDump as bad:
             # the evidence is recorded, the partition stays missing, the freshness is not refreshed
-            yield from checks.verdict_results(bad.verdicts)
+            yield from _asked_for(context, checks.verdict_results(bad.verdicts))
             raise
-        yield dg.MaterializeResult(metadata=metadata(fresh))
-        yield from checks.verdict_results(fresh.verdicts)
+        if isinstance(fresh, Backup):
+            context.log.info(
+                f"nothing to do: {fresh.name} serves the tick of {config.tick}; its snapshot is of"
+                f" {fresh.manifest.created_at}"
+            )
+            return
+        yield _materialized(context, environment, fresh)
+        yield from _asked_for(context, checks.verdict_results(fresh.verdicts))
+
+
+def _taken(
+    context: dg.AssetExecutionContext, config: BackupConfig, environment: Environment
+) -> Taken | Backup:
+    if not config.tick:
+        _require_today(context)
+        return taken(context, environment, config.reason, config.accept_shrink)
+    return take_for(
+        environment.settings(),
+        environment.source(),
+        moments.parse(config.tick, "tick"),
+        accept_shrink=config.accept_shrink,
+        progress=environment.progress(context),
+    )
+
+
+def _materialized(
+    context: dg.AssetExecutionContext, environment: Environment, fresh: Taken
+) -> dg.MaterializeResult[Any] | dg.AssetMaterialization:
+    """Into the run's partition, unless it waited for its turn until another day had come, or was
+    launched for the checks alone, which need a backup all the same.
+    """
+    day = day_of(environment.settings(), fresh.backup)
+    if day == context.partition_key and context.selected_asset_keys:
+        return dg.MaterializeResult(metadata=metadata(fresh))
+    context.log.info(f"this backup counts for {day}")
+    return dg.AssetMaterialization(checks.BACKUP, partition=day, metadata=metadata(fresh))
+
+
+def _asked_for(
+    context: dg.AssetExecutionContext, results: Iterable[dg.AssetCheckResult]
+) -> Iterator[dg.AssetCheckResult]:
+    names = {key.name for key in context.selected_asset_check_keys}
+    return (each for each in results if each.check_name in names)
 
 
 def taken(

@@ -9,24 +9,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 import kajovo_dr
+from kajovo_dr.defs import run_lock
 from kajovo_dr.defs.resources import Environment
 from kajovo_dr.errors import SettingError
 from kajovo_dr.files import private_folder
 from kajovo_dr.progress import Progress
-from kajovo_dr.recovery.journal import RecoveryJournal, records
 from kajovo_dr.settings import Settings
-
-_IN_PROGRESS = [
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True)
@@ -87,13 +82,8 @@ def end_dead_runs(settings: Settings) -> list[str]:
     """
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     with dg.DagsterInstance.get() as instance, _quiet():
-        dead = instance.get_runs(filters=dg.RunsFilter(statuses=_IN_PROGRESS))
-        for run in dead:
-            instance.report_run_failed(run, "kajovo_dr ended while this run was in progress")
-            for record in records(settings.state):
-                if run.run_id in record.runs:
-                    RecoveryJournal(settings.state, record.id, settings).interrupt()
-    return [run.job_name for run in dead]
+        dead = run_lock.reap(instance, settings, datetime.now(UTC), alone=True)
+    return [each.job for each in dead]
 
 
 def run_job(
@@ -105,13 +95,19 @@ def run_job(
     """
     from kajovo_dr.definitions import defs
 
+    @dg.resource
+    def environment(context: dg.InitResourceContext) -> Iterator[_Watched]:
+        assert context.run is not None
+        with run_lock.held(settings.state, context.run.run_id):
+            yield _Watched(watch)
+
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     with dg.DagsterInstance.get() as instance, _quiet():
         result = defs.resolve_job_def(name).execute_in_process(
             run_config=config,
             partition_key=partition,
             instance=instance,
-            resources={"environment": _Watched(watch)},
+            resources={"environment": environment},
             raise_on_error=False,
         )
     return Outcome(

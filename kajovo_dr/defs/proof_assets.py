@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -21,11 +20,10 @@ from kajovo_dr.backups.prove import prove, require_proven
 from kajovo_dr.backups.recovery_point import recovery_point as point_of
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.defs import checks, proof_checks
-from kajovo_dr.defs.backup_assets import daily
+from kajovo_dr.defs.backup_assets import daily, day_of
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.errors import BackupMissing, DrError, ProofFailed, ProofImpossible
 from kajovo_dr.recovery import report
-from kajovo_dr.settings import Settings
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
@@ -147,11 +145,6 @@ def moved(
     )
     result = proof_checks.rpo_result(point, settings.rpo_hours)
     yield checks.evaluation(result, blocking=False)
-
-
-def day_of(settings: Settings, backup: Backup) -> str:
-    """The key of the partition that a backup belongs to: the local day of its snapshot."""
-    return backup.manifest.created_at.astimezone(ZoneInfo(settings.timezone)).date().isoformat()
 
 
 def _newest_of(environment: Environment, day: str) -> Backup:

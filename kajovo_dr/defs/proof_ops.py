@@ -83,7 +83,7 @@ def _proven(
     if told.problem is None:
         yield dg.AssetMaterialization(
             proof_checks.PROOF,
-            partition=proof_assets.day_of(environment.settings(), backup),
+            partition=backup_assets.day_of(environment.settings(), backup),
             metadata=told.metadata,
         )
     yield from _evaluations(told.results, blocking=False)

@@ -5,10 +5,12 @@ lines. Not here: assets.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Self
 
 import dagster as dg
 
+from kajovo_dr.defs import run_lock
 from kajovo_dr.errors import DrError, FileRefused
 from kajovo_dr.postgres.server import Server, forget_libpq_variables, restore_target, source
 from kajovo_dr.progress import LineProgress, Progress
@@ -21,7 +23,21 @@ _PROGRESS_S = 5.0
 class Environment(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Settings and servers, read from the environment when a run needs them, never from run config:
     run config is stored and shown in clear.
+
+    While it is there, the process is known to work at the run (``run_lock``).
     """
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """For a step, or for the whole run where its steps are in one process; a sensor has none.
+
+        Settings or a state folder that are wrong are for the step to tell: it does so with a hint.
+        """
+        with ExitStack() as lock:
+            if context.run is not None:
+                with suppress(DrError):
+                    lock.enter_context(run_lock.held(self.settings().state, context.run.run_id))
+            yield self
 
     def settings(self) -> Settings:
         """The settings in force."""

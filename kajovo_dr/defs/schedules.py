@@ -4,6 +4,7 @@ when old ones are proven again.
 
 import dagster as dg
 
+from kajovo_dr.backups.scheduled import REASON
 from kajovo_dr.defs.backup_assets import BackupConfig, today
 from kajovo_dr.defs.checks import BACKUP
 from kajovo_dr.defs.jobs import postgres_backup_job, reprove_job
@@ -20,12 +21,13 @@ _SETTINGS = Settings.load()
 )
 def backup_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Back up into the partition of now: a tick made up for late may be yesterday's, whose data is
-    gone; its key still makes it run once.
+    gone. Its key makes it run once, and so does its moment where two daemons launch it at once.
     """
+    tick = context.scheduled_execution_time.isoformat()
     return dg.RunRequest(
-        run_key=context.scheduled_execution_time.isoformat(),
+        run_key=tick,
         partition_key=today(),
-        run_config=dg.RunConfig(ops={BACKUP: BackupConfig(reason="scheduled")}),
+        run_config=dg.RunConfig(ops={BACKUP: BackupConfig(reason=REASON, tick=tick)}),
     )
 
 

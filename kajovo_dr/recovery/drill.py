@@ -141,6 +141,8 @@ def _phases(course: Course, steps: Steps) -> None:
     course.run("start", steps.start)
     course.run("readiness", steps.readiness)
     course.run("smoke", steps.smoke)
+    # also of a drill that failed, of which people must hear; not of one that was told to end
+    course.run("alert", steps.alert, always=course.ending is None)
     course.run("clean_up", lambda: steps.clean_up(keep_log=course.failed), always=True)
     course.run("leftovers", steps.leftovers, always=True)
 

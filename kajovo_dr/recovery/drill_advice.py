@@ -30,6 +30,7 @@ _COMMANDS = {
     "legacy": ("kajovo-dr doctor --settings",),
     "revoke": ("kajovo-dr doctor --settings",),
     "start": ("kajovo-dr doctor --settings",),
+    "alert": ("kajovo-dr doctor --settings", "kajovo-dr alert --test"),
     RTO: ("KAJOVO_DR_BACKUP_FORMAT=custom kajovo-dr drill",),
 }
 

@@ -28,6 +28,7 @@ PHASES = (
     "start",
     "readiness",
     "smoke",
+    "alert",
     "clean_up",
     "leftovers",
 )

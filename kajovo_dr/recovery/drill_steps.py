@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from kajovo_dr.alerts.trial import require_arrived, try_channels
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.prove import prove, require_proven
@@ -173,6 +174,14 @@ class Steps:
         report.raise_for_failures()
         passed = sum(result.ok for result in report.results)
         return {"passed": passed, "endpoints": len(report.results)}
+
+    def alert(self) -> Facts:
+        """A test message through every channel: an alert that reaches nobody is none."""
+        sent = try_channels(self.settings, why=f"drill {self.id}")
+        if not sent:
+            raise Skip(f"no alert channel is configured: {PREFIX}ALERT_URLS is not set")
+        require_arrived(sent)
+        return {"channels": len(sent), "arrived": sum(each.arrived for each in sent)}
 
     def clean_up(self, *, keep_log: bool) -> Facts:
         """Stop and drop all; what fails does not keep the rest from being done.

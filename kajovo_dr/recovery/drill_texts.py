@@ -93,6 +93,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "phase_start": "start of the application",
         "phase_readiness": "readiness",
         "phase_smoke": "smoke test",
+        "phase_alert": "test of the alerts",
         "phase_clean_up": "clean-up",
         "phase_leftovers": "search for leftovers",
         "phase_rto": "RTO missed",
@@ -107,10 +108,12 @@ TEXTS: dict[Language, dict[str, str]] = {
         "did_start": "listens on port {port}",
         "did_readiness": "ready; attempts: {attempts}",
         "did_smoke": "endpoints passed: {passed} of {endpoints}",
+        "did_alert": "channels that took the test message: {arrived} of {channels}",
         "did_clean_up": "stopped, dropped, deleted",
         "did_leftovers": "nothing is left",
         "skip_migrate": "KAJOVO_DR_MIGRATE_DIR is not set",
         "skip_legacy": "KAJOVO_DR_LEGACY_URL is not set",
+        "skip_alert": "no alert channel is configured: KAJOVO_DR_ALERT_URLS is not set",
         "skip_application": "KAJOVO_DR_DRILL_APPLICATION is false",
         "forecast_few": "Not enough drills yet: {drills} measured a recovery, over {days} days."
         " At least {fewest} over {shortest} days are needed.",
@@ -141,6 +144,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         " KAJOVO_DR_DRILL_APP_COMMAND. This shows the settings:",
         "next_readiness": "Look at the application's output (above) for why it did not get ready.",
         "next_smoke": "Look at the application's output (above) for the endpoints that failed.",
+        "next_alert": "As things are, an alert would not reach everybody. Mend what is said of that"
+        " channel, and try it alone:",
         "next_clean_up": "Remove by hand what is named above, then look whether it is gone.",
         "next_leftovers": "Remove by hand what is named above. The application's command must not"
         " leave processes of its own behind.",
@@ -238,6 +243,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "phase_start": PHASES["start"],
         "phase_readiness": PHASES["readiness"],
         "phase_smoke": CZECH["smoke test"],
+        "phase_alert": "zkouška upozornění",
         "phase_clean_up": "úklid",
         "phase_leftovers": "hledání pozůstatků",
         "phase_rto": "nedodržené RTO",
@@ -253,10 +259,12 @@ TEXTS: dict[Language, dict[str, str]] = {
         "did_start": "naslouchá na portu {port}",
         "did_readiness": "připravena; pokusů: {attempts}",
         "did_smoke": "úspěšných dotazů: {passed} z {endpoints}",
+        "did_alert": "kanálů, které zkušební zprávu přijaly: {arrived} z {channels}",
         "did_clean_up": "zastaveno, zrušeno, smazáno",
         "did_leftovers": "nic nezbylo",
         "skip_migrate": "KAJOVO_DR_MIGRATE_DIR není nastaveno",
         "skip_legacy": "KAJOVO_DR_LEGACY_URL není nastaveno",
+        "skip_alert": "není nastaven žádný kanál upozornění (KAJOVO_DR_ALERT_URLS)",
         "skip_application": "KAJOVO_DR_DRILL_APPLICATION je false",
         "forecast_few": "Na předpověď je zatím málo cvičení: s celou obnovou {drills}, v rozmezí"
         " {days} dní. Potřeba jsou alespoň {fewest} v rozmezí {shortest} dní.",
@@ -287,6 +295,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         " Nastavení ukáže:",
         "next_readiness": "Ve výstupu aplikace (výše) najděte, proč nebyla připravena.",
         "next_smoke": "Ve výstupu aplikace (výše) najděte dotazy, které selhaly.",
+        "next_alert": "Upozornění by takto nedošlo každému. Odstraňte, co je u kanálu uvedeno,"
+        " a vyzkoušejte ho samostatně:",
         "next_clean_up": "Odstraňte ručně, co je jmenováno výše, a ověřte, že to zmizelo.",
         "next_leftovers": "Odstraňte ručně, co je jmenováno výše. Příkaz aplikace po sobě nesmí"
         " nechávat běžící procesy.",

@@ -60,11 +60,13 @@ def look(
     passed = uptime()
     scene = Scene(settings, now, book.read(settings.state), observer)
     found, families = gather(scene, (*_sources(scene, passed), *more))
-    found.extend(_measured(scene, found))
+    measured, more_families = gather(scene, [_measuring(scene, found)])
+    found, families = [*found, *measured], families | more_families
     known = _known(settings)
     rules = Rules(now, bool(known), settings.alert_repeat_hours * 3600)
     with book.change(settings.state) as ledger:
-        notices = ledger.observe(found, {*families, "metrics"}, rules)
+        notices = ledger.observe(found, families, rules)
+        ledger.looks.pop(observer, None)  # whoever looked last stands last
         ledger.looks[observer] = Seen(at=now, uptime_s=passed)
         messages = [written(notice, scene.words, now) for notice in notices]
         for notice, message in zip(notices, messages, strict=True):
@@ -118,6 +120,10 @@ def _sources(scene: Scene, passed: float) -> Iterator[Source]:
     yield Source("backups", backup_sources.FAMILIES, lambda: backup_sources.conditions(scene))
     yield Source("recovery", recovery_sources.FAMILIES, lambda: recovery_sources.conditions(scene))
     yield Source("machine", machine, lambda: machine_sources.conditions(scene, passed))
+
+
+def _measuring(scene: Scene, found: Sequence[Condition]) -> Source:
+    return Source("metrics", ("metrics",), lambda: _measured(scene, found))
 
 
 def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:

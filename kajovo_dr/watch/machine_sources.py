@@ -19,9 +19,11 @@ from kajovo_dr.watch.uptime import clock_moved_s
 
 FAMILIES = ("clock", "watchdog", "channel", "channels")
 #: The watchdog's alone: a daemon that can look cannot tell that it is dead.
-OF_WATCHDOG = ("daemon", "ui")
+OF_WATCHDOG = ("daemon", "ui", "parts")
 #: Seconds that a clock may differ from the time that passed: network time moves it by less.
 _JUMP_S = 300.0
+#: A part that has just been started has not said so yet.
+_PART_S = 60.0
 #: Seconds until a channel that does not take messages is told of through the others.
 _CHANNEL_S = 600.0
 _UP = "kajovo-dr up"
@@ -39,18 +41,18 @@ def conditions(scene: Scene, uptime_s: float) -> Iterator[Condition]:
 
 
 def _clock(scene: Scene, uptime_s: float) -> Iterator[Condition]:
-    looks = scene.known.looks.values()
+    looks = list(scene.known.looks.values())
     if not looks:
         return
-    last = max(looks, key=lambda look: look.at)
+    last = looks[-1]  # not the one of the latest time: that may be what the clock was set back from
     moved = clock_moved_s(last.at, last.uptime_s, scene.now, uptime_s)
     if abs(moved) <= _JUMP_S:
         return
-    jump = scene.words.duration(moved)
+    jump, text = scene.words.duration(abs(moved)), "clock_ahead" if moved > 0 else "clock_back"
     yield Condition(
         f"clock:{scene.now.isoformat(timespec='seconds')}",
         "warning",
-        scene.words("clock", host=platform.node(), jump=jump),
+        scene.words(text, host=platform.node(), jump=jump),
         jump,
         scene.words.duration(_JUMP_S),
         "kajovo-dr status",
@@ -73,22 +75,28 @@ def _daemon(scene: Scene) -> Iterator[Condition]:
         what = words("daemon_silent")
         yield Condition("daemon", "critical", what, figure, allowed, _UP, last.at)
     else:
-        yield from _asked(scene)
+        yield Condition("daemon", "ok", words("daemon_ok"))
+    yield from _asked(scene)
 
 
 def _asked(scene: Scene) -> Iterator[Condition]:
-    """What the UI says of the daemon's parts, when it is known where it is."""
-    settings, words = scene.settings, scene.words
+    """What the UI says of the daemon's parts, when it is known where it is; the daemon's own look
+    has the same condition of them. A daemon that is dead as a whole is told of by that alone.
+    """
+    settings, words, covered = scene.settings, scene.words, ("daemon",)
     if not settings.ui_url:
+        yield from scene.kept("parts")
         return
     try:
         dead = ui_health.dead_parts(settings.ui_url, settings.alert_timeout_s)
     except DrError as failure:
-        yield Condition("ui", "warning", words("ui_silent", why=failure), next=_UP)
+        what = words("ui_silent", why=failure)
+        yield Condition("ui", "warning", what, next=_UP, covered_by=covered)
+        yield from scene.kept("parts")
         return
     if dead:
         what = words("daemon_parts", parts=", ".join(dead))
-        yield Condition("daemon", "critical", what, next=_UP)
+        yield Condition("parts", "critical", what, next=_UP, covered_by=covered, patience_s=_PART_S)
 
 
 def _watchdog(scene: Scene) -> Iterator[Condition]:
@@ -116,6 +124,7 @@ def _channels(scene: Scene) -> Iterator[Condition]:
         known = {channel.name for channel in channels.channels(scene.settings)}
     except DrError as failure:
         yield Condition("channels", "critical", words("channels_bad", why=failure), next=hint)
+        yield from scene.kept("channel")
         return
     if not known:
         what = words("channels_none")

@@ -12,13 +12,14 @@ from datetime import timedelta
 from kajovo_dr.alerts.condition import Condition
 from kajovo_dr.errors import DrError, TargetBusy
 from kajovo_dr.postgres import databases
-from kajovo_dr.postgres.server import restore_target
+from kajovo_dr.postgres.server import Server, restore_target
 from kajovo_dr.recovery import drill, drill_history
 from kajovo_dr.recovery.drill_record import RTO, DrillRecord
 from kajovo_dr.recovery.journal import unfinished
 from kajovo_dr.recovery.preflight import LOCK
 from kajovo_dr.recovery.record import RecoveryRecord
 from kajovo_dr.settings import Settings
+from kajovo_dr.watch.protected import protected
 from kajovo_dr.watch.scene import Scene
 
 FAMILIES = ("drill", "recovery")
@@ -36,6 +37,7 @@ def conditions(scene: Scene) -> Iterator[Condition]:
     except DrError as failure:
         what = scene.words("recovery_unknown", why=failure)
         yield Condition("recovery", "unknown", what, next="kajovo-dr doctor")
+        yield from (each for each in scene.kept("recovery") if each.key != "recovery")
         return
     for record in open_ones:
         yield from _unended(scene, record)
@@ -45,13 +47,15 @@ def _drill(scene: Scene) -> Condition:
     """A drill that was killed is written down first: it has failed."""
     settings, words = scene.settings, scene.words
     limit = timedelta(days=settings.drill_overdue_days)
-    allowed = words("days", days=f"{settings.drill_overdue_days:g}")
+    allowed = words("days", days=words.days(settings.drill_overdue_days))
     try:
         drill.log_killed(settings)
-        drills = drill_history.read(settings.state).drills
-    except DrError as failure:
-        what = words("drill_unknown", why=failure)
-        return Condition("drill", "unknown", what, next="kajovo-dr drill --history")
+        history = drill_history.read(settings.state)
+    except (DrError, OSError) as failure:
+        return _unknown_drill(scene, str(failure))
+    drills = history.drills
+    if history.unreadable and not drills:
+        return _unknown_drill(scene, words("drill_unreadable"))
     if not drills:
         return Condition("drill", "warning", words("drill_none"), limit=allowed, next=_DRILL)
     last = drills[-1]
@@ -64,11 +68,16 @@ def _drill(scene: Scene) -> Condition:
         "drill",
         "warning",
         words("drill_overdue"),
-        words("days", days=f"{age / timedelta(days=1):.0f}"),
+        words("days", days=words.days(age / timedelta(days=1))),
         allowed,
         _DRILL,
         last.finished_at + limit,
     )
+
+
+def _unknown_drill(scene: Scene, why: str) -> Condition:
+    what = scene.words("drill_unknown", why=why)
+    return Condition("drill", "unknown", what, next="kajovo-dr drill --history")
 
 
 def _failed_drill(scene: Scene, last: DrillRecord) -> Condition:
@@ -117,10 +126,17 @@ def _unended(scene: Scene, record: RecoveryRecord) -> Iterator[Condition]:
 def _runs(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether somebody carries it out this moment, by the lock that is held meanwhile."""
     try:
-        target = restore_target(settings, record.database)
+        target = _target(settings, record)
         with databases.mutex(target, settings.maintenance_database, purpose=LOCK):
             return False
     except TargetBusy:
         return True
     except DrError:  # nobody carries out a recovery on a server that does not answer
         return False
+
+
+def _target(settings: Settings, record: RecoveryRecord) -> Server:
+    """That of the sandbox hotel when no database is configured."""
+    if settings.restore_url is None and settings.database_url is None:
+        return protected(settings).database(record.database)
+    return restore_target(settings, record.database)

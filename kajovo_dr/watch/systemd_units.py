@@ -8,6 +8,7 @@ from pathlib import Path
 from kajovo_dr.watch.watchdog_job import LONGEST_MINUTES, MINUTES, NAME, VARIABLES_FILE, Job
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._@:+=-]+")
+_REFUSED = frozenset("'\"\\")
 #: A unit with a /tmp of its own does not see what lies there.
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - not used, only named
 
@@ -28,7 +29,7 @@ After=network-online.target
 Type=oneshot
 User={job.user.replace("%", "%%")}
 EnvironmentFile={VARIABLES_FILE}
-ExecStart={_word(job.program)} watchdog
+ExecStart={_command(job.program)}
 # 0 is well, 1 a warning, 2 critical, 3 unknown. None of 1 to 3 counts as success: a program that
 # cannot start ends with 1 or 2 as well. The timer starts a failed service again all the same, and
 # systemctl --failed shows what is wrong once more.
@@ -63,6 +64,13 @@ Unit={NAME}.service
 [Install]
 WantedBy=timers.target
 """
+
+
+def _command(program: str) -> str:
+    """What systemd starts: it refuses quotes in a program's name, but not in what a shell gets."""
+    if not _REFUSED & set(program):
+        return f"{_word(program)} watchdog"
+    return f"""/bin/sh -c 'exec "$$0" watchdog' {_word(program.replace("$", "$$"))}"""
 
 
 def _word(text: str) -> str:

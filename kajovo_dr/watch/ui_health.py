@@ -20,7 +20,7 @@ def dead_parts(ui_url: str, timeout_s: float) -> list[str]:
     Raises `NotReady` when the UI does not answer or says something else, `SettingError` for a URL
     that is none.
     """
-    if urlsplit(ui_url).scheme not in ("http", "https") or not urlsplit(ui_url).hostname:
+    if not _is_page(ui_url):
         raise SettingError(
             "KAJOVO_DR_UI_URL is no URL of a page", hint="write it like http://127.0.0.1:3000."
         )
@@ -28,10 +28,18 @@ def dead_parts(ui_url: str, timeout_s: float) -> list[str]:
         answer = _asked(f"{ui_url.rstrip('/')}/graphql", timeout_s)
         statuses = answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
         return sorted(
-            each["daemonType"] for each in statuses if each["required"] and not each["healthy"]
+            str(each["daemonType"]) for each in statuses if each["required"] and not each["healthy"]
         )
     except (KeyError, TypeError, ValueError):
         raise _silent("its answer is none of Dagster's") from None
+
+
+def _is_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # half an IPv6 address
+        return False
 
 
 def _asked(url: str, timeout_s: float) -> Any:

@@ -65,6 +65,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "drill_failed": "the last drill, {id}, failed: {why}",
         "drill_overdue": "no drill has passed for a long time",
         "drill_unknown": "nobody can say how the last drill went: {why}",
+        "drill_unreadable": "no line of its history can be read",
         "drill_rto": "its recovery took too long",
         # recoveries
         "recovery": "the recovery {id} of {database} by {who} began and has not ended; last phase:"
@@ -72,8 +73,10 @@ TEXTS: dict[Language, dict[str, str]] = {
         "recovery_unknown": "nobody can say whether a recovery has not ended: {why}",
         "between": "none",
         # the machine
-        "clock": "the clock of {host} was set: it moved by {jump} more than the time that passed;"
-        " ages of backups are wrong by as much if it is wrong now",
+        "clock_ahead": "the clock of {host} was put forward by {jump}; if it is wrong now, ages of"
+        " backups are told too high by as much",
+        "clock_back": "the clock of {host} was put back by {jump}; if it is wrong now, ages of"
+        " backups are told too low by as much",
         "daemon_ok": "Dagster's daemon lives",
         "daemon_silent": "Dagster's daemon gives no sign of life: no backup is scheduled",
         "daemon_never": "Dagster's daemon has never looked: nobody knows whether backups are"
@@ -147,13 +150,16 @@ TEXTS: dict[Language, dict[str, str]] = {
         "drill_failed": "poslední cvičení {id} neobstálo: {why}",
         "drill_overdue": "už dlouho žádné cvičení neobstálo",
         "drill_unknown": "nikdo nemůže říci, jak dopadlo poslední cvičení: {why}",
+        "drill_unreadable": "žádný řádek jejich historie nelze přečíst",
         "drill_rto": "obnova při něm trvala příliš dlouho",
         "recovery": "obnova {id} databáze {database}, kterou začal {who}, neskončila; poslední"
         " krok: {phase}",
         "recovery_unknown": "nikdo nemůže říci, zda některá obnova neskončila: {why}",
         "between": "žádný",
-        "clock": "hodiny počítače {host} byly přestaveny: posunuly se o {jump} víc, než kolik času"
-        " uplynulo; jdou-li teď špatně, je o tolik špatně i stáří záloh",
+        "clock_ahead": "hodiny počítače {host} byly posunuty o {jump} dopředu; jdou-li teď špatně,"
+        " vypadají zálohy o tolik starší",
+        "clock_back": "hodiny počítače {host} byly posunuty o {jump} zpět; jdou-li teď špatně,"
+        " vypadají zálohy o tolik mladší",
         "daemon_ok": "démon Dagsteru žije",
         "daemon_silent": "démon Dagsteru nejeví známky života: žádná záloha není naplánovaná",
         "daemon_never": "démon Dagsteru se ještě nikdy neozval: nikdo neví, zda jsou zálohy"

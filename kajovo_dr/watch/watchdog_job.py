@@ -13,8 +13,6 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from kajovo_dr.errors import SettingError
 from kajovo_dr.settings import CONFIG_VARIABLE, PREFIX, Settings
 
@@ -74,18 +72,16 @@ class Job:
 
 
 def _names(settings: Settings) -> tuple[str, ...]:
-    """Variables that the watchdog needs beside those that are shown: secrets, which lie nowhere
-    else, and whatever this process was given as variables.
+    """What this process was given as variables, so that the watchdog judges by the same settings,
+    and what it is of no use without. Secrets lie nowhere else.
     """
     given = {name.upper() for name in os.environ}
-    fields = type(settings).model_fields
-    needed = {
+    named = [
         name
-        for name in settings.model_fields_set - {"state"}
-        if getattr(settings, name) is not None
-        and (fields[name].annotation == SecretStr | None or PREFIX + name.upper() in given)
-    }
-    return tuple(PREFIX + name.upper() for name in fields if name in needed | set(_WANTED))
+        for name in type(settings).model_fields
+        if name in _WANTED or (PREFIX + name.upper() in given and name != "state")
+    ]
+    return tuple(PREFIX + name.upper() for name in named)
 
 
 def _owner(folder: Path) -> str:

@@ -230,6 +230,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = PATIENCE_S
 
+    def handle(self) -> None:
+        if self.connection.recv(1, socket.MSG_PEEK) != b"\x16":  # TLS is not spoken here
+            super().handle()
+
     def do_POST(self) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):  # the client has gone
             self.server.receiver.take(self)
@@ -323,7 +327,8 @@ class MailReceiver(_Receiver):
         data = about[-1]
         assert isinstance(data, LoginPassword)
         given = (data.login.decode(), data.password.decode())
-        return AuthResult(success=given == (self.user, self.password), auth_data=given)
+        known = given == (self.user, self.password)
+        return AuthResult(success=known, handled=known, auth_data=given)
 
     async def handle_RCPT(  # noqa: N802 (the name that aiosmtpd asks for)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: object

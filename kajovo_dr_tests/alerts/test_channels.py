@@ -1,4 +1,4 @@
-"""Under test: channels, with real receivers on loopback that fail in every way that a test can make.
+"""Under test: channels, with real receivers on loopback that fail in every way a test can make.
 
 Not here: what is sent again later, and the words of messages.
 """
@@ -125,9 +125,14 @@ def test_a_receiver_is_told_how_urgent_it_is(
     assert http_receiver.requests[0].json["type"] == shown
 
 
-def test_a_title_is_one_line_and_nobody_writes_headers_with_it(mail_receiver: MailReceiver) -> None:
-    (delivery,) = sent(mail_receiver.url, message(title="a\r\nBcc: zlodej@jinde.cz\n\n b"))
-    assert delivery.arrived
+def test_a_title_is_one_line_and_nobody_writes_headers_with_it(
+    http_receiver: HttpReceiver, mail_receiver: MailReceiver
+) -> None:
+    about = message(title="a\r\nBcc: zlodej@jinde.cz\n\n b")
+    for url in (http_receiver.url, mail_receiver.url):
+        (delivery,) = sent(url, about)
+        assert delivery.arrived
+    assert http_receiver.requests[0].json["title"] == "a Bcc: zlodej@jinde.cz b"
     assert mail_receiver.mails[0].subject == "a Bcc: zlodej@jinde.cz b"
     assert mail_receiver.mails[0].recipients == ["spravce@hotel.cz"]
 
@@ -239,12 +244,14 @@ def test_a_mail_that_is_rejected_is_a_failure(mail_receiver: MailReceiver, code:
 def test_a_failure_says_what_can_be_known_of_it(
     http_receiver: HttpReceiver, mail_receiver: MailReceiver
 ) -> None:
-    wrong = mail_receiver.url.replace(mail_receiver.password, "jiné")
+    wrong = mail_receiver.url.replace(mail_receiver.password, "jine")
     said = {
         "wrong password": sent(wrong),
         "no TLS there": sent(http_receiver.url.replace("json", "jsons")),
         "no STARTTLS there": sent(mail_receiver.url.replace("mode=insecure", "mode=starttls")),
         "no receiver": sent("ntfy://"),
+        # what Apprise does not expect, and lets through
+        "not in Latin": sent(http_receiver.url.replace(HOST, f"kůň:heslo@{HOST}"), timeout_s=5),
     }
     http_receiver.refuse()
     mail_receiver.down()
@@ -256,6 +263,7 @@ def test_a_failure_says_what_can_be_known_of_it(
         "no TLS there": "no encrypted connection comes about",
         "no STARTTLS there": "the mail server cannot do what the URL asks for",
         "no receiver": "its URL names no receiver",
+        "not in Latin": "a character of its URL or of the message cannot be sent there",
         "closes": "the connection broke before an answer",
         "nobody": "cannot connect: nobody listens there",
     }
@@ -482,24 +490,26 @@ def logged() -> Iterator[list[str]]:
 
 
 def test_nothing_of_a_url_is_in_any_log_or_anything_that_is_said(
-    logged: list[str],
-    mail_receiver: MailReceiver,
-    capfd: pytest.CaptureFixture[str],
+    logged: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with HttpReceiver(f"/{SECRET}-cesta") as http_receiver:
+    with (
+        HttpReceiver(f"/{SECRET}-cesta") as http_receiver,
+        MailReceiver(f"{SECRET}-kdo", f"{SECRET}-heslo") as mail_receiver,
+    ):
         http = http_receiver.url.replace(HOST, f"{SECRET}-kdo:{SECRET}-heslo@{HOST}")
         http += f"?-dotaz={SECRET}"
-        mail = mail_receiver.url.replace(mail_receiver.password, SECRET)
-        mail = mail.replace("spravce@", f"{SECRET}@")
+        mail = mail_receiver.url.replace("spravce@", f"{SECRET}@")
         said = []
-        for behave in (http_receiver.answer, lambda: http_receiver.answer(500), http_receiver.down):
-            behave()
+        for status in (200, 500, None):
+            http_receiver.answer(status) if status else http_receiver.down()
+            mail_receiver.reject() if status else mail_receiver.accept()
             found = configured(http, mail, http.replace("json", "jsons"), f"tgram://1:{SECRET}/")
             said += [repr(found), str(found), repr([found[0].name])]
             said += [
                 repr(each) for each in deliver({one: [message()] for one in found[:3]}, PATIENCE_S)
             ]
     assert http_receiver.requests[0].query == {"dotaz": [SECRET]}
+    assert mail_receiver.mails[0].recipients == [f"{SECRET}@hotel.cz"]
     written = capfd.readouterr()
     everything = [*logged, *said, written.out, written.err]
     assert [line for line in everything if SECRET in line] == []
@@ -518,4 +528,6 @@ def test_others_are_still_heard_when_they_log(
     http_receiver.release()
     list(deliveries)
     logging.getLogger("urllib3").debug("of somebody else, after it")
-    assert len([line for line in logged if "of somebody else" in line]) == 2
+    logging.getLogger("apprise").error("of Apprise, whoever called it")
+    assert len({line for line in logged if "of somebody else" in line}) == 2
+    assert [line for line in logged if "of Apprise" in line] == []

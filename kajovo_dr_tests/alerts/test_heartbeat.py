@@ -69,8 +69,9 @@ def _nothing_goes_on() -> Iterator[None]:
 def _everything_is_logged(caplog: Log) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
-    assert SECRET not in caplog.text
-    assert not [each for each in caplog.records if each.name.startswith(("httpx", "httpcore"))]
+    records = caplog.get_records("call")
+    assert SECRET not in "".join(map(logging.Formatter().format, records))
+    assert not [each.name for each in records if each.name.startswith("http")]
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_a_signal_goes_onto_the_path(
 def log(caplog: Log) -> Iterator[None]:
     """Nothing is to be complained of."""
     yield
-    assert not warnings(caplog)
+    assert not [each for each in caplog.get_records("call") if each.name == "kajovo_dr"]
 
 
 def test_the_watchdog_has_a_switch_of_its_own(switch: HttpReceiver, caplog: Log) -> None:
@@ -254,7 +255,7 @@ def test_a_port_that_cannot_be_fails_nothing(caplog: Log, port: int) -> None:
 
 def test_a_host_that_cannot_be_fails_nothing(caplog: Log) -> None:
     ping(with_url(f"http://{'a' * 70}.invalid/{SECRET}"), "heartbeat_url", "success")
-    assert len(warnings(caplog)) == 1
+    assert warnings(caplog) == [no_answer("UnicodeError")]  # its text could quote the URL
 
 
 # --- logs

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from kajovo_dr.definitions import defs
+from kajovo_dr.postgres.server import Server
+from kajovo_dr.settings import Settings
+from kajovo_dr_tests.defs.clock import Clock
+from kajovo_dr_tests.defs.daemons import Daemons
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -35,6 +40,27 @@ def run(instance: dg.DagsterInstance) -> Run:
         )
 
     return execute
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    """A clock for real processes; it begins at 5 o'clock of tomorrow."""
+    return Clock(tmp_path / "clock")
+
+
+@pytest.fixture
+def daemons(
+    settings: Settings,
+    clock: Clock,
+    new_database: Callable[[str], Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Daemons]:
+    """Dagster's real processes on a storage of their own; none runs yet, and none is left."""
+    monkeypatch.setenv("KAJOVO_DR_DAGSTER_URL", new_database("dagster").url())
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.state / "dagster"))
+    family = Daemons(settings, clock)
+    yield family
+    family.close()
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> str:

@@ -36,8 +36,9 @@ def proven(store: Store, small: Server, age: timedelta) -> Backup:
 
 
 def tick(cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(cursor=cursor, resources={"environment": Environment()})
-    result = rpo_sensor(context)
+    given = {"environment": Environment()}
+    with dg.build_sensor_context(cursor=cursor, resources=given) as context:
+        result = rpo_sensor(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 

@@ -35,6 +35,7 @@ from kajovo_dr.sandbox import legacy_database, schema, stack
 from kajovo_dr.sandbox.drill_instance import with_second_instance
 from kajovo_dr.sandbox.seed import seed
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.alerts.receivers import HttpReceiver
 from kajovo_dr_tests.recovery.legacy_tool import BOOKS, NEW, OLD, Tool
 from kajovo_dr_tests.sandbox.conftest import execute
 from kajovo_dr_tests.shell import ROOT
@@ -122,6 +123,13 @@ def as_it_is(of_the_hotel: Settings) -> Settings:
 
 
 @pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    """Whom a test message reaches."""
+    with HttpReceiver() as listening:
+        yield listening
+
+
+@pytest.fixture
 def nothing_left(settings: Settings, small: Server, scratch: Server) -> Iterator[None]:
     """Databases, roles and folders are after the test what they were before it."""
     (settings.state / "backups").mkdir(exist_ok=True)
@@ -134,10 +142,11 @@ def nothing_left(settings: Settings, small: Server, scratch: Server) -> Iterator
 
 
 def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
-    of_the_hotel: Settings, hotel: Server, scratch: Server
+    of_the_hotel: Settings, hotel: Server, scratch: Server, receiver: HttpReceiver
 ) -> None:
     legacy_database.create(hotel)
-    settings = stack.with_legacy(of_the_hotel)
+    channel = of_the_hotel.with_overrides(alert_urls=SecretStr(receiver.url))
+    settings = stack.with_legacy(channel)
     before = names(hotel), names(scratch), files(of_the_hotel)
     seen: list[str] = []
     report = run(settings, hotel, progress=lambda phase, done, total: seen.append(phase))
@@ -154,6 +163,7 @@ def test_a_drill_of_the_hotel_goes_through_all_phases_and_leaves_nothing(
     assert int(facts["revoke"]["rows"]) > 0
     assert facts["smoke"] == {"passed": 13, "endpoints": 13}
     assert facts["zoo"] == {"caught": 1, "not_applicable": 0}
+    assert facts["alert"] == {"channels": 1, "arrived": 1}
     port = int(facts["start"]["port"])
     assert not ports.listens(port)
     assert not processes(f"--port {port}")
@@ -195,11 +205,13 @@ def test_a_drill_without_an_application_ends_with_the_database(
     store: Settings, small: Server, nothing_left: None
 ) -> None:
     record = run(store, small).record
-    skipped = ("migrate", "legacy", "start", "readiness", "smoke")
+    skipped = ("migrate", "legacy", "start", "readiness", "smoke", "alert")
     assert verdicts(record) == {name: "skipped" if name in skipped else "passed" for name in PHASES}
     assert detail(record, "migrate") == "KAJOVO_DR_MIGRATE_DIR is not set"
     assert detail(record, "start") == "KAJOVO_DR_DRILL_APPLICATION is false"
     assert detail(record, "legacy") == "KAJOVO_DR_LEGACY_URL is not set"
+    no_channel = "no alert channel is configured: KAJOVO_DR_ALERT_URLS is not set"
+    assert detail(record, "alert") == no_channel
     ran = ("backup", "restore", "revoke")
     assert set(record.seconds) == set(PHASES) - set(skipped)
     assert record.rto_s == pytest.approx(sum(record.seconds[name] for name in ran))
@@ -390,9 +402,10 @@ def test_a_failed_phase_ends_the_drill_and_everything_is_cleaned(
     record = report.record
     assert record.failed_phase == phase
     found = verdicts(record)
-    before, after = PHASES[: PHASES.index(phase)], PHASES[PHASES.index(phase) + 1 : -2]
+    before, after = PHASES[: PHASES.index(phase)], PHASES[PHASES.index(phase) + 1 : -3]
     assert {found[name] for name in before} <= {"passed", "skipped"}
     assert {found[name] for name in after} <= {"not_run"}
+    assert found["alert"] == "skipped"
     if settings.proof_url == store.proof_url:
         assert [found[name] for name in CLEANING] == ["passed", "passed"]
     assert said in detail(record, phase)
@@ -484,6 +497,56 @@ def test_a_history_that_cannot_be_written_is_an_error_and_nothing_is_left(
     with pytest.raises(LogUnwritable):
         run(store, small)
     assert names(scratch) == before
+
+
+# --- the alerts
+
+
+def test_a_drill_sends_a_test_message_through_every_channel(
+    store: Settings, small: Server, receiver: HttpReceiver, nothing_left: None
+) -> None:
+    urls = {"alert_urls": receiver.url, "alert_critical_urls": receiver.url}
+    secret = {name: SecretStr(url) for name, url in urls.items()}
+    record = run(store.with_overrides(**secret), small).record
+    assert record.ok
+    (alert,) = [phase for phase in record.phases if phase.name == "alert"]
+    assert (alert.verdict, alert.facts) == ("passed", {"channels": 2, "arrived": 2})
+    assert len(receiver.requests) == 2
+    assert f"drill {record.id}" in receiver.requests[0].body.decode()
+    # a message's way is no part of a recovery
+    ran = ("backup", "restore", "revoke")
+    assert record.rto_s == pytest.approx(sum(record.seconds[name] for name in ran))
+
+
+def test_a_channel_that_does_not_take_it_fails_the_drill_and_the_cleaning_goes_on(
+    store: Settings, small: Server, receiver: HttpReceiver, nothing_left: None
+) -> None:
+    receiver.answer(500)
+    with HttpReceiver("/s3cr3t") as other:
+        both = SecretStr(f"{receiver.url} {other.url}")
+        report = run(store.with_overrides(alert_urls=both), small)
+        assert len(other.requests) == 1
+    record = report.record
+    assert (record.ok, record.failed_phase) == (False, "alert")
+    assert detail(record, "alert").startswith("1 of 2 channels failed: json-1: ")
+    assert "500" in detail(record, "alert")
+    assert [verdicts(record)[name] for name in CLEANING] == ["passed", "passed"]
+    assert record.rto_s is not None
+    with pytest.raises(DrillFailed, match="failed in the phase alert: ") as failed:
+        report.require_ok()
+    assert "kajovo-dr alert --test" in failed.value.hint
+    written = report.path.read_text(encoding="utf-8") + record.model_dump_json()
+    assert "s3cr3t" not in written
+    assert str(receiver.port) not in written
+
+
+def test_a_drill_that_failed_tries_the_alerts_too(
+    store: Settings, small: Server, receiver: HttpReceiver, nothing_left: None
+) -> None:
+    settings = store.with_overrides(min_tables=1000, alert_urls=SecretStr(receiver.url))
+    record = run(settings, small).record
+    assert (record.failed_phase, verdicts(record)["alert"]) == ("backup", "passed")
+    assert len(receiver.requests) == 1
 
 
 # --- leftovers
@@ -620,4 +683,6 @@ def test_an_interrupted_drill_cleans_is_recorded_and_ends_as_it_was_told(
     (record,) = drill_history.read(store.state).drills
     assert record.failed_phase == phase
     assert detail(record, phase).startswith(f"ended by {type(ending).__name__}")
+    if phase not in CLEANING:  # nobody waits for a message then
+        assert verdicts(record)["alert"] == "not_run"
     assert (names(scratch), files(store)) == before

@@ -12,10 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 from kajovo_dr.errors import LogUnwritable
-from kajovo_dr.recovery import drill_history
+from kajovo_dr.recovery import drill_history, drill_report
 from kajovo_dr.recovery.drill_history import History
 from kajovo_dr.recovery.drill_tables import history_rows
 from kajovo_dr.recovery.drill_words import Words
+from kajovo_dr.settings import Settings
 from kajovo_dr_tests.recovery.drills import drill
 
 
@@ -34,15 +35,18 @@ def test_a_drill_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_drill_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     line = json.loads(drill(0).model_dump_json())
     del line["legacy"]
-    line["phases"] = [each for each in line["phases"] if each["name"] not in ("legacy", "revoke")]
+    newer = ("legacy", "revoke", "alert")
+    line["phases"] = [each for each in line["phases"] if each["name"] not in newer]
     line["rto_s"] = 212.3
     drill_history.path_of(tmp_path).write_text(json.dumps(line) + "\n", encoding="utf-8")
     found = drill_history.read(tmp_path)
     (old,) = found.drills
     assert (found.unreadable, old.legacy, old.rto_s) == ((), False, 212.3)
     assert old.recovery_s == pytest.approx(212.3 + 42.0)
+    words = Words("en", "Europe/Prague")
+    assert "alerts" not in drill_report.html(Settings(state=tmp_path), old, found)
     # one table for all of them, in one measure
-    rows = history_rows(History((old, drill(1))), Words("en", "Europe/Prague"))
+    rows = history_rows(History((old, drill(1))), words)
     assert [row[3] for row in rows] == ["4 min 27 s", "4 min 14 s"]
 
 

@@ -128,6 +128,8 @@ def test_a_failed_phase_quotes_its_error_and_a_skipped_one_says_why() -> None:
     assert words.did(skipped) == "KAJOVO_DR_MIGRATE_DIR není nastaveno"
     no_legacy = DrillPhase(name="legacy", verdict="skipped", detail="x")
     assert words.did(no_legacy) == "KAJOVO_DR_LEGACY_URL není nastaveno"
+    no_channel = DrillPhase(name="alert", verdict="skipped", detail="x")
+    assert words.did(no_channel) == "není nastaven žádný kanál upozornění (KAJOVO_DR_ALERT_URLS)"
     no_application = DrillPhase(name="smoke", verdict="skipped", detail="x")
     assert words.did(no_application) == "KAJOVO_DR_DRILL_APPLICATION je false"
 
@@ -390,6 +392,7 @@ def told(record: DrillRecord, settings: Settings, *, unreadable: tuple[int, ...]
         ("start", "KAJOVO_DR_DRILL_APP_COMMAND"),
         ("readiness", "application's output"),
         ("smoke", "application's output"),
+        ("alert", "kajovo-dr alert --test"),
         ("clean_up", "by hand"),
         ("leftovers", "by hand"),
     ],

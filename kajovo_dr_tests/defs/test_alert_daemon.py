@@ -1,0 +1,115 @@
+"""Alerts of the real daemon: a clock set by the test, a real HTTP receiver and a real mail server.
+
+From the first backup to a missed RPO and back, over kill -9 of everything: each transition reaches
+both receivers once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from kajovo_dr.alerts import ledger
+from kajovo_dr.recovery import drill_history
+from kajovo_dr.settings import Settings
+from kajovo_dr_tests.alerts.receivers import HttpReceiver, MailReceiver
+from kajovo_dr_tests.defs.clock import PRAGUE, Clock
+from kajovo_dr_tests.defs.daemons import Daemons
+from kajovo_dr_tests.recovery.drills import drill
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by POSIX signals")
+JOB = "postgres_backup_job"
+SUCCESS = dg.DagsterRunStatus.SUCCESS
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def receivers(
+    settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[HttpReceiver, MailReceiver]]:
+    """Both, in the settings of the daemons; a drill has passed, and backups come on two days."""
+    first = clock.now().astimezone(PRAGUE)
+    drill_history.append(settings.state, drill(started_at=clock.now(), finished_at=clock.now()))
+    days = sorted({first.day, (first.replace(hour=12) + 2 * DAY).day})
+    monkeypatch.setenv("KAJOVO_DR_BACKUP_CRON", f"0 6 {','.join(map(str, days))} * *")
+    with HttpReceiver() as http, MailReceiver() as mail:
+        monkeypatch.setenv("KAJOVO_DR_ALERT_URLS", f"{http.url} {mail.url}")
+        monkeypatch.setenv("KAJOVO_DR_UI_URL", "http://127.0.0.1:3999")
+        yield http, mail
+
+
+class Told:
+    """What both receivers got, as long as they got the same."""
+
+    def __init__(self, http: HttpReceiver, mail: MailReceiver) -> None:
+        self._http, self._mail = http, mail
+
+    def of(self, pattern: str) -> list[str]:
+        """The first words of the titles of messages about something; nothing while the receivers
+        differ, which they do until the slower one has it, too.
+        """
+        by_http = [each.json["title"] for each in self._http.requests]
+        by_mail = [each.subject for each in self._mail.mails]
+        if by_http != by_mail:
+            return []
+        words = [title.partition("] ")[2].partition(": ") for title in by_http]
+        return [word for word, _, what in words if re.search(pattern, what)]
+
+    def body(self, pattern: str) -> str:
+        """The text of the last message about something."""
+        found = [each.json for each in self._http.requests]
+        return str([each["message"] for each in found if re.search(pattern, each["title"])][-1])
+
+
+def look_until(daemons: Daemons, condition: Callable[[], bool], what: str) -> None:
+    """Let the sensor look until people were told: after each look, half a minute passes."""
+    state, since = Settings.load().state, daemons.clock.now()
+
+    def told() -> bool:
+        nonlocal since
+        look = ledger.read(state).looks.get("daemon")
+        if look is not None and look.at >= since and not condition():
+            daemons.clock.move(seconds=31)
+            since = daemons.clock.now()
+        return condition()
+
+    daemons.wait_for(told, what)
+
+
+def test_each_transition_of_the_rpo_reaches_people_once_over_kills_of_the_daemon(
+    receivers: tuple[HttpReceiver, MailReceiver], daemons: Daemons
+) -> None:
+    told, clock = Told(*receivers), daemons.clock
+    old = "backup of .* is old"
+    daemons.start()
+    daemons.wait_for_schedules()
+    look_until(daemons, lambda: told.of("no backup of") == ["CRITICAL"], "nothing is proven")
+    clock.move_to(6)
+    daemons.wait_for_runs(JOB, SUCCESS)
+    look_until(daemons, lambda: told.of("no backup of") == ["CRITICAL", "OVER"], "it is proven")
+    daemons.kill()
+    clock.move_to(2, 30, days=1)  # 20.5 h after the backup
+    daemons.start()
+    look_until(daemons, lambda: told.of(old) == ["WARNING"], "a warning")
+    clock.move_to(7)  # 25 h
+    look_until(daemons, lambda: told.of(old) == ["WARNING", "CRITICAL"], "the RPO is missed")
+    assert "Figure: 25 h 00 min, limit 24 h" in told.body(old)
+    assert "Next: kajovo-dr backup --prove" in told.body(old)
+    daemons.kill()
+    daemons.start()
+    clock.move_to(6, days=1)
+    daemons.wait_for_runs(JOB, SUCCESS, SUCCESS)
+    whole = ["WARNING", "CRITICAL", "OVER"]
+    look_until(daemons, lambda: told.of(old) == whole, "it is over")
+    daemons.kill()
+    daemons.start()
+    clock.move(hours=1)
+    look_until(daemons, lambda: len(told.of("the clock of")) == 4, "looks after that")
+    assert told.of(old) == whole
+    assert told.of("no backup of") == ["CRITICAL", "OVER"]
+    assert told.of("Dagster calls") == []  # covered by the recovery point
