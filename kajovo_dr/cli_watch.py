@@ -204,12 +204,12 @@ def _show(settings: Settings, found: Status) -> None:
 
 
 def _point(settings: Settings, found: Status) -> tuple[str, str]:
-    from kajovo_dr.recovery.report import human_duration
+    from kajovo_dr.watch.scene import Words
 
     limit = f"{settings.rpo_hours:g} h"
     if found.point is None or found.point.age_s is None:
         return "no proven backup is known", limit
-    age = human_duration(found.point.age_s)
+    age = Words("en", settings.timezone).duration(found.point.age_s)
     return f"{age} old, {found.point.backup} of {found.database}", limit
 
 
@@ -239,8 +239,7 @@ def _store(found: Status) -> tuple[str, str]:
 
 
 def _alerts(found: Status) -> tuple[str, str]:
-    waiting = f", {found.waiting} messages wait" if found.waiting else ""
-    return f"{found.channels} channels{waiting}", ""
+    return f"channels: {found.channels}, messages that wait: {found.waiting}", ""
 
 
 def _watched(settings: Settings, found: Status) -> tuple[str, str]:
@@ -259,14 +258,13 @@ def _mark(level: str) -> str:
 
 
 def _document(found: Status) -> dict[str, Any]:
-    plain = {
+    return {
         **asdict(found),
         "drill": found.drill.model_dump(mode="json") if found.drill else None,
         "wrong": [_wrong(each) for each in found.wrong],
         "level": found.level,
         "next": found.next,
     }
-    return plain
 
 
 def _wrong(standing: Standing) -> dict[str, Any]:

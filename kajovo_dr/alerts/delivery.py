@@ -6,7 +6,7 @@ Belongs here: whose turn it is, and what a failure means for the rest. Not here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,8 @@ from kajovo_dr.settings import Settings
 
 #: Seconds until the next attempt: the first, then doubled, up to the last.
 _FIRST_S, _LAST_S = 20.0, 900.0
-#: A message that nobody took for so long is given up, and counted.
+#: A message that still fails after so long is given up, and counted. Age alone is no reason: the
+#: machine may have slept, the clock may be wrong.
 _GIVE_UP = timedelta(days=7)
 #: Messages that one channel gets in one look: the rest waits for the next, which begins soon, and
 #: no look takes longer than Dagster waits for a sensor (60 s) unless each of them is slow.
@@ -70,17 +71,19 @@ def _deliver(
         }
     sent = []
     by_id = {each.id: each for batch in messages.values() for each in batch}
-    if messages:
-        to_send = {channel: messages[channel.name] for channel in batches}
-        for message_id, delivery in deliver(to_send, settings.alert_timeout_s):
-            sent.append(Sent(by_id[message_id], delivery))
+    to_send = {channel: messages[channel.name] for channel in batches}
+    for message_id, delivery in deliver(to_send, settings.alert_timeout_s):
+        one = Sent(by_id[message_id], delivery)
+        sent.append(one)
+        with book.change(state) as ledger:  # at once: a kill while others wait repeats it not
+            _note(ledger, one, now)
     with book.change(state) as ledger:
-        _note(ledger, sent, now)
+        _untried(ledger, messages)
     return sent
 
 
 def _batch(ledger: Ledger, channel: str, now: datetime) -> list[Waiting]:
-    """The messages for a channel, oldest first, if its turn has come; marked as being sent."""
+    """The messages for a channel, oldest first, if its turn has come."""
     found = [each for each in ledger.waiting if channel in each.channels][:_AT_ONCE]
     return found if found and found[0].channels[channel].next_at <= now else []
 
@@ -90,48 +93,54 @@ def _marked(waiting: Waiting, channel: str, language: str) -> Message:
     that it may have arrived.
     """
     attempt = waiting.channels[channel]
-    again = attempt.sending or attempt.tries
+    attempt.tries += attempt.sending  # of one that a crash cut off: nobody knows what came of it
     attempt.sending = True
     message = waiting.message
-    if not again:
+    if not attempt.tries:
         return message
     return message.model_copy(update={"body": f"{message.body}\n{_AGAIN[language]}"})
 
 
-def _note(ledger: Ledger, sent: Iterable[Sent], now: datetime) -> None:
-    """Write down what came of the attempts; of what was not tried, that it was not."""
-    outcomes = {(each.message.id, each.delivery.channel): each.delivery for each in sent}
+def _note(ledger: Ledger, sent: Sent, now: datetime) -> None:
+    """Write down what came of an attempt."""
+    name, outcome = sent.delivery.channel, sent.delivery
     for waiting in ledger.waiting:
-        for name, attempt in list(waiting.channels.items()):
-            outcome = outcomes.get((waiting.message.id, name))
-            attempt.sending = False
-            if outcome is not None and outcome.arrived:
+        if waiting.message.id == sent.message.id and name in waiting.channels:
+            given_up = not outcome.arrived and now - waiting.message.at > _GIVE_UP
+            ledger.lost += given_up
+            if outcome.arrived or given_up:
                 del waiting.channels[name]
-                ledger.troubles.pop(name, None)
-            elif outcome is not None:
-                _failed(attempt, outcome, now)
-                since = ledger.troubles.get(name)
-                ledger.troubles[name] = Trouble(
-                    since=since.since if since else now, said=outcome.said
-                )
+            else:
+                _failed(waiting.channels[name], outcome, now)
+    if outcome.arrived:
+        ledger.troubles.pop(name, None)
+    else:
+        since = ledger.troubles.get(name)
+        ledger.troubles[name] = Trouble(since=since.since if since else now, said=outcome.said)
     ledger.waiting = [each for each in ledger.waiting if each.channels]
+
+
+def _untried(ledger: Ledger, batched: Collection[str]) -> None:
+    """What is still marked was not tried, because an earlier one failed."""
+    for waiting in ledger.waiting:
+        for name in waiting.channels.keys() & batched:
+            waiting.channels[name].sending = False
 
 
 def _failed(attempt: Attempt, outcome: Delivery, now: datetime) -> None:
     pause = min(_FIRST_S * 2.0 ** min(attempt.tries, 20), _LAST_S)
     attempt.tries += 1
+    attempt.sending = False
     attempt.next_at = now + timedelta(seconds=pause)
     attempt.said = outcome.said
 
 
 def _forget(ledger: Ledger, known: set[str], now: datetime) -> None:
-    """Channels that are no longer configured, messages too old, and a clock that went back."""
+    """Channels that are no longer configured, and a clock that went back."""
     for waiting in ledger.waiting:
-        old = now - waiting.message.at > _GIVE_UP
         for name, attempt in list(waiting.channels.items()):
-            if old or name not in known:
+            if name not in known:
                 del waiting.channels[name]
-                ledger.lost += old
             elif attempt.next_at - now > timedelta(seconds=_LAST_S):
                 attempt.next_at = now
     ledger.waiting = [each for each in ledger.waiting if each.channels]

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from kajovo_dr import files, private_file
+from kajovo_dr import private_file
 from kajovo_dr.alerts.condition import Condition, Level, rank
 from kajovo_dr.alerts.message import Message
 from kajovo_dr.alerts.transitions import Notice, Rules, Standing, forgotten, missing, seen
@@ -93,31 +95,45 @@ class Ledger(BaseModel):
         families: what was looked for; one of theirs that is no longer named is over. An event-fed
         one is over by an event alone.
         """
-        notices: list[Notice] = []
+        conditions = [_printable(condition) for condition in conditions]
+        named = {condition.key for condition in conditions}
+        unnamed = [each for each in self.standings.values() if each.key not in named]
+        notices = list(self._end(unnamed, families, rules))  # first: what they cover is loose then
         for condition in conditions:
             notices.extend(self._see(condition, conditions, rules))
-        named = {condition.key for condition in conditions}
-        for key, standing in list(self.standings.items()):
-            if key in named:
-                continue
+        for standing in unnamed:
             if forgotten(standing, rules):
-                del self.standings[key]
-            elif standing.event_fed or not standing.lasting:
+                del self.standings[standing.key]
+            elif standing.stays:
                 notices.extend(self._see(standing.unchanged(), conditions, rules))
-            elif key.partition(":")[0] in families:
-                notices.extend(self._put(key, *missing(standing, rules)))
         return notices
 
     @property
     def active(self) -> list[Standing]:
-        """What is wrong as far as is known, the worst and oldest first."""
-        wrong = [each for each in self.standings.values() if each.level != "ok" and each.lasting]
+        """What is wrong as far as is known, the worst and oldest first; not what is known with
+        something else.
+        """
+        levels = {key: each.level for key, each in self.standings.items()}
+        wrong = [
+            each
+            for each in self.standings.values()
+            if each.level != "ok" and each.lasting and not _covered(each, levels)
+        ]
         return sorted(wrong, key=lambda each: (-rank(each.level), each.since))
+
+    def _end(
+        self, unnamed: Sequence[Standing], families: Collection[str], rules: Rules
+    ) -> Iterator[Notice]:
+        for each in unnamed:
+            if not each.stays and each.key.partition(":")[0] in families:
+                yield from self._put(each.key, *missing(each, rules))
 
     def _see(
         self, condition: Condition, now: Sequence[Condition], rules: Rules
     ) -> Iterator[Notice]:
-        covered = self._covered(condition, now)
+        levels: dict[str, Level] = {key: each.level for key, each in self.standings.items()}
+        levels.update({each.key: each.level for each in now})
+        covered = _covered(condition, levels)
         standing = self.standings.get(condition.key)
         return self._put(condition.key, *seen(standing, condition, rules, covered=covered))
 
@@ -129,11 +145,10 @@ class Ledger(BaseModel):
         if notice is not None:
             yield notice
 
-    def _covered(self, condition: Condition, now: Sequence[Condition]) -> bool:
-        levels: dict[str, Level] = {key: each.level for key, each in self.standings.items()}
-        levels.update({each.key: each.level for each in now})
-        bad = rank(condition.level)
-        return any(rank(levels.get(key, "ok")) >= bad > 0 for key in condition.covered_by)
+
+def _covered(one: Condition | Standing, levels: Mapping[str, Level]) -> bool:
+    """Whether something else that is as bad tells of it, too."""
+    return any(rank(levels.get(key, "ok")) >= rank(one.level) > 0 for key in one.covered_by)
 
 
 def path_of(state: Path) -> Path:
@@ -169,11 +184,14 @@ def _write(path: Path, text: str) -> None:
     try:
         private_file.replace(path, text)
     except LogUnwritable:
-        reserve.unlink(missing_ok=True)
-        private_file.replace(path, text)
-    if not reserve.exists():
         with contextlib.suppress(OSError):
-            files.write_private(reserve, b"\0" * _RESERVE)
+            reserve.unlink(missing_ok=True)
+        private_file.replace(path, text)
+    with contextlib.suppress(OSError, LogUnwritable):
+        # what there was no room for is added when there is; zeros take none where disks compress
+        lacking = _RESERVE - (reserve.stat().st_size if reserve.exists() else 0)
+        if lacking > 0:
+            private_file.append(reserve, os.urandom(lacking))
 
 
 def _parsed(path: Path, content: bytes, *, put_aside: bool = False) -> Ledger:
@@ -183,12 +201,29 @@ def _parsed(path: Path, content: bytes, *, put_aside: bool = False) -> Ledger:
         document = json.loads(content)
         number = document.get("format") if isinstance(document, dict) else None
         if isinstance(number, int) and number > FORMAT:
-            raise FormatUnknown(f"{path} has format {number}, this version reads up to {FORMAT}")
+            raise FormatUnknown(
+                f"{path} has format {number}, this version reads up to {FORMAT}",
+                hint="upgrade kajovo_dr to at least the version that wrote this file.",
+            )
         return Ledger.model_validate_json(content)
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         if put_aside:
-            private_file.replace(path.with_name(f"{path.name}.damaged"), content.decode("latin-1"))
+            with contextlib.suppress(OSError):  # then it is lost: it is about to be replaced
+                path.replace(path.with_name(f"{path.name}.damaged"))
         return Ledger()
+
+
+def _printable(condition: Condition) -> Condition:
+    """Without what no file of UTF-8 takes: the name of a file may be any bytes, and one that is
+    strange must not silence everything.
+    """
+    return replace(condition, **{name: _clean(each) for name, each in vars(condition).items()})
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return tuple(_clean(each) for each in value) if isinstance(value, tuple) else value
 
 
 def queue(ledger: Ledger, message: Message, takers: Collection[str], now: datetime) -> None:

@@ -54,6 +54,11 @@ class Standing(BaseModel):
     heard: tuple[Severity, ...] = ()
     loose_since: AwareDatetime | None = None
 
+    @property
+    def stays(self) -> bool:
+        """Whether it is as it was until something else is known: nobody looks at it again."""
+        return self.event_fed or not self.lasting
+
     def unchanged(self) -> Condition:
         """Itself as it is still: what covers it may have ended."""
         return Condition(**{name: getattr(self, name) for name in _TAKEN_OVER}, at=self.seen_at)
@@ -133,10 +138,14 @@ def _updated(
         condition.cause,
     )
     since = standing.since if standing is not None and same else condition.since or at
-    trouble = standing.trouble_since if standing is not None else None
+    told = standing is not None and standing.told != "ok"
+    # a trouble that ended untold is no part of the next one
+    trouble = standing.trouble_since if standing and (told or standing.level != "ok") else None
     loose = standing.loose_since if standing is not None else None
     if condition.level == "ok" or covered:
         loose = None
+    elif loose is None or loose > now:  # the clock may have gone back
+        loose = now
     kept = standing.model_dump() if standing is not None else {}
     return Standing.model_validate(
         {
@@ -146,7 +155,7 @@ def _updated(
             "seen_at": at,
             "event_fed": condition.at is not None,
             "trouble_since": trouble or (since if condition.level != "ok" else None),
-            "loose_since": loose or (None if condition.level == "ok" or covered else now),
+            "loose_since": loose,
         }
     )
 
@@ -186,7 +195,8 @@ def _same(current: Standing, condition: Condition, rules: Rules) -> Change | Non
     if condition.worse is not None and rank(condition.worse.level) > rank(current.told):
         return "was"
     told_at = current.told_at or rules.now
-    due = rules.repeat_s and (rules.now - told_at).total_seconds() >= rules.repeat_s
+    passed = abs((rules.now - told_at).total_seconds())  # the clock may have gone back
+    due = rules.repeat_s and passed >= rules.repeat_s
     return "repeated" if due and current.lasting else None
 
 

@@ -13,11 +13,9 @@ import dagster as dg
 from dagster._core.event_api import RunStatusChangeEventType, RunStatusChangeRecordsFilter
 
 from kajovo_dr.alerts.condition import Condition
-from kajovo_dr.defs import run_sources
+from kajovo_dr.defs import run_sources, status_asset
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.defs.run_lock import reap
-from kajovo_dr.defs.status_asset import event as status_event
-from kajovo_dr.defs.status_asset import state_of
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch.look import Source, look
 from kajovo_dr.watch.status import status
@@ -70,11 +68,11 @@ def alert_sensor(
             said = f"{each.delivery.channel} {took} {each.message.title!r}: {each.delivery.said}"
             context.log.info(said)
         current = status(settings, now, "daemon")
-    state = state_of(current)
+    state = status_asset.state_of(current)
     context.update_cursor(Cursor(read, state).text())
     if state == cursor.status:
         return dg.SkipReason(f"nothing new; {len(looked.active)} things are wrong")
-    return dg.SensorResult(asset_events=[status_event(current, settings.timezone)])
+    return dg.SensorResult(asset_events=status_asset.events(current, settings.timezone))
 
 
 def _of_dagster(

@@ -122,7 +122,7 @@ def _materialized(
     launched for the checks alone, which need a backup all the same.
     """
     day = day_of(environment.settings(), fresh.backup)
-    if day == context.partition_key and context.selected_asset_keys:
+    if context.selected_asset_keys and day == context.partition_key:
         return dg.MaterializeResult(metadata=metadata(fresh))
     context.log.info(f"this backup counts for {day}")
     return dg.AssetMaterialization(checks.BACKUP, partition=day, metadata=metadata(fresh))
@@ -152,7 +152,7 @@ def taken(
 
 
 def _require_today(context: dg.AssetExecutionContext) -> None:
-    if context.partition_key != today():
+    if context.has_partition_key and context.partition_key != today():
         raise PastPartition(
             f"partition {context.partition_key} is not today ({today()}): "
             "what the database held on a past day cannot be read any more"

@@ -13,7 +13,7 @@ from dagster._core.definitions.freshness import FreshnessStateChange
 
 from kajovo_dr.alerts.condition import Condition, Level
 from kajovo_dr.backups.changes import CHECKS
-from kajovo_dr.defs import proof_checks
+from kajovo_dr.defs import proof_checks, status_asset
 from kajovo_dr.redact import redacted
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch.scene import Words
@@ -21,8 +21,8 @@ from kajovo_dr.watch.scene import Words
 #: Jobs that a schedule launches: their last run says how they are. What a person launches is over
 #: when it has failed; each failure is told once.
 SCHEDULED = frozenset({"postgres_backup_job", "reprove_job", "cleanup_job", "dr_drill_job"})
-#: Told from the store's files, from which the watchdog sees them, too.
-_FROM_FILES = {*CHECKS, proof_checks.RPO}
+#: Told from the store's files, from which the watchdog sees them, too; and the sum of it all.
+_FROM_FILES = {*CHECKS, proof_checks.RPO, status_asset.WELL}
 _FRESHNESS: dict[str, Level] = {"PASS": "ok", "WARN": "warning", "FAIL": "critical"}
 #: Dagster looks at freshness every 30 s: it may call old what has just been made.
 _PATIENCE_S = 120.0
@@ -64,9 +64,9 @@ def of_freshness(settings: Settings, change: FreshnessStateChange) -> Condition 
         f"freshness:{asset}",
         level,
         words(text, asset=asset, state=state),
-        figure="" if level == "ok" else state,
+        figure=state if state in ("WARN", "FAIL") else "",
         limit=words.duration(hours * 3600),
-        next="" if level == "ok" else "kajovo-dr backup --prove",
+        next="" if level == "ok" else "postgres_backup_job, in the Dagster UI",
         covered_by=("rpo",),
         patience_s=_PATIENCE_S,
         at=datetime.fromtimestamp(change.state_change_timestamp, UTC),

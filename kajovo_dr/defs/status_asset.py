@@ -3,11 +3,13 @@
 Belongs here: the asset, and the status as its metadata. Not here: the status (``watch.status``).
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from kajovo_dr.defs.checks import evaluation
 from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.progress import human_bytes
 from kajovo_dr.recovery.report import cell, human_duration
@@ -15,25 +17,43 @@ from kajovo_dr.recovery.report import moment as shown_moment
 from kajovo_dr.watch.status import Status, status
 
 KEY = dg.AssetKey("dr_status")
+WELL = "all_well"
 
 
 @dg.asset(
     name="dr_status",
     group_name="status",
+    check_specs=[
+        dg.AssetCheckSpec(WELL, asset=KEY, description="Nothing is wrong, as far as is known.")
+    ],
     description="The recovery point against the RPO, the last drill, the store, what is wrong and"
     " the next command. A sensor reports every change; materialize it to see it now.",
 )
-def dr_status(environment: Environment) -> dg.MaterializeResult[Any]:
+def dr_status(environment: Environment) -> Iterator[Any]:
     """Look now."""
     with operator_errors():
         settings = environment.settings()
         found = status(settings, datetime.now(UTC), "daemon")
-        return dg.MaterializeResult(metadata=metadata(found, settings.timezone))
+        yield dg.MaterializeResult(metadata=metadata(found, settings.timezone))
+        yield _check(found)
 
 
-def event(found: Status, timezone: str) -> dg.AssetMaterialization:
-    """The status as an event of its asset."""
-    return dg.AssetMaterialization(KEY, description=found.level, metadata=metadata(found, timezone))
+def events(found: Status, timezone: str) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """The status as events of its asset."""
+    told = dg.AssetMaterialization(KEY, description=found.level, metadata=metadata(found, timezone))
+    return [told, evaluation(_check(found), blocking=False)]
+
+
+def _check(found: Status) -> dg.AssetCheckResult:
+    """A green mark must not stand beside what is wrong."""
+    error = dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(
+        passed=not found.wrong,
+        check_name=WELL,
+        asset_key=KEY,
+        severity=error if found.is_bad else dg.AssetCheckSeverity.WARN,
+        description="\n".join(each.what for each in found.wrong) or None,
+    )
 
 
 def state_of(found: Status) -> str:
@@ -56,8 +76,8 @@ def metadata(found: Status, timezone: str) -> dict[str, Any]:
     return {
         "level": found.level,
         "next": found.next or "nothing to do",
-        "wrong": dg.MetadataValue.md(_wrong(found)),
         "summary": dg.MetadataValue.md(_summary(found, timezone)),
+        "wrong": dg.MetadataValue.md(_wrong(found)),
         "things_wrong": len(found.wrong),
         **{name: float(value) for name, value in figures.items() if value is not None},
     }

@@ -86,11 +86,12 @@ def _unknown(scene: Scene, why: str) -> Condition:
 def _rpo(scene: Scene) -> Condition:
     settings, words, database = scene.settings, scene.words, scene.server.dbname
     point = point_of(settings, scene.ours, scene.now)
-    level = _LEVELS.get(point.verdict, "critical")
+    level, worse = _LEVELS.get(point.verdict, "critical"), _worse(scene, point)
+    well = "rpo_pass" if worse is None else "rpo_was"
     found = Condition(
         "rpo",
         level,
-        words("rpo_pass" if level == "ok" else "rpo_old", database=database),
+        words(well if level == "ok" else "rpo_old", database=database),
         limit=words.duration(settings.rpo_hours * 3600),
         next="" if level == "ok" else next_step(scene),
         memo=point.snapshot.isoformat() if point.snapshot else "",
@@ -104,7 +105,7 @@ def _rpo(scene: Scene) -> Condition:
         found,
         figure=words.duration(point.age_s),
         since=_since(settings, level, point.snapshot),
-        worse=_worse(scene, point),
+        worse=worse,
     )
 
 

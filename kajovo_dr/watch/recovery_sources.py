@@ -7,6 +7,7 @@ Belongs here: conditions that the state folder tells. Not here: drills and recov
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 from kajovo_dr.alerts.condition import Condition
@@ -49,9 +50,10 @@ def _drill(scene: Scene) -> Condition:
     limit = timedelta(days=settings.drill_overdue_days)
     allowed = words("days", days=words.days(settings.drill_overdue_days))
     try:
-        drill.log_killed(settings)
+        with suppress(OSError):  # a state folder that is read-only now: what it holds is told
+            drill.log_killed(settings)
         history = drill_history.read(settings.state)
-    except (DrError, OSError) as failure:
+    except DrError as failure:
         return _unknown_drill(scene, str(failure))
     drills = history.drills
     if history.unreadable and not drills:

@@ -37,6 +37,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "meanwhile": "{level} from {since} to {until}; nobody was looking",
         # the recovery point
         "rpo_pass": "the newest proven backup of {database} is young enough",
+        "rpo_was": "for a while the newest proven backup of {database} was too old; now it is"
+        " young enough",
         "rpo_old": "the newest proven backup of {database} is old: what came after it would be"
         " lost",
         "rpo_none": "no backup of {database} is proven: nobody knows whether anything could be"
@@ -125,6 +127,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "line_from": "Odesílá",
         "meanwhile": "{level} od {since} do {until}; nikdo se nedíval",
         "rpo_pass": "nejnovější ověřená záloha databáze {database} je dost čerstvá",
+        "rpo_was": "nejnovější ověřená záloha databáze {database} byla nějakou dobu příliš stará;"
+        " teď je dost čerstvá",
         "rpo_old": "nejnovější ověřená záloha databáze {database} je stará: co přišlo po ní, by"
         " bylo ztraceno",
         "rpo_none": "žádná záloha databáze {database} není ověřená: nikdo neví, zda by šlo něco"

@@ -28,13 +28,13 @@ def written(notice: Notice, words: Words, now: datetime) -> Message:
     over = kind == "over"
     audience = notice.audience
     number = secrets.token_hex(3)
-    title = f"{words(_word(notice))}: {_short(standing.what if not over else _former(notice))}"
+    title = f"{_word(notice, words)}: {_former(notice) if over else standing.what}"
     return Message(
         id=number,
         kind=kind,
         severity="critical" if "critical" in audience else "warning",
         audience=audience,
-        title=f"[kajovo_dr {platform.node()}] {title}",
+        title=_short(f"[kajovo_dr {platform.node()}] {title}"),
         body="\n".join(_lines(notice, words, now, number)),
         at=now,
     )
@@ -46,10 +46,12 @@ def _kind(notice: Notice) -> Kind:
     return severity(notice.standing.level)
 
 
-def _word(notice: Notice) -> str:
-    if notice.change in ("over", "better", "repeated", "was"):
-        return f"title_{notice.change}"
-    return f"title_{severity(notice.standing.level)}"
+def _word(notice: Notice, words: Words) -> str:
+    if notice.change == "was" and notice.worse is not None:
+        return f"{words('title_was')} {words(notice.worse.level).upper()}"
+    if notice.change in ("over", "better", "repeated"):
+        return words(f"title_{notice.change}")
+    return words(f"title_{severity(notice.standing.level)}")
 
 
 def _former(notice: Notice) -> str:

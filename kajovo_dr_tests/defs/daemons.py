@@ -43,7 +43,7 @@ class Daemons:
     """
 
     def __init__(self, settings: Settings, clock: Clock, *, quick: bool = True) -> None:
-        """quick: without alerts, proofs again, cleanups and drills by schedule."""
+        """quick: nothing but backups by schedule."""
         self.clock = clock
         self.home = dagster_home(settings)
         self.log = self.home / "processes.log"

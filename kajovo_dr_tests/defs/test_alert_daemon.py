@@ -15,6 +15,9 @@ import dagster as dg
 import pytest
 
 from kajovo_dr.alerts import ledger
+from kajovo_dr.backups.prove import prove
+from kajovo_dr.backups.take import take
+from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import drill_history
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.alerts.receivers import HttpReceiver, MailReceiver
@@ -66,32 +69,37 @@ class Told:
         return str([each["message"] for each in found if re.search(pattern, each["title"])][-1])
 
 
-def look_until(daemons: Daemons, condition: Callable[[], bool], what: str) -> None:
-    """Let the sensor look until people were told: after each look, half a minute passes."""
+def look_until(
+    daemons: Daemons, condition: Callable[[], bool], what: str, *, seconds: float = 31
+) -> None:
+    """Let the sensor look until people were told: after each look, some time passes."""
     state, since = Settings.load().state, daemons.clock.now()
 
     def told() -> bool:
         nonlocal since
         look = ledger.read(state).looks.get("daemon")
         if look is not None and look.at >= since and not condition():
-            daemons.clock.move(seconds=31)
+            daemons.clock.move(seconds=seconds)
             since = daemons.clock.now()
         return condition()
 
     daemons.wait_for(told, what)
 
 
-def test_each_transition_of_the_rpo_reaches_people_once_over_kills_of_the_daemon(
-    receivers: tuple[HttpReceiver, MailReceiver], daemons: Daemons
+def test_each_transition_reaches_people_once_over_kills_of_the_daemon(
+    receivers: tuple[HttpReceiver, MailReceiver],
+    daemons: Daemons,
+    settings: Settings,
+    small: Server,
 ) -> None:
     told, clock = Told(*receivers), daemons.clock
-    old = "backup of .* is old"
+    none, old, stale = "no backup of", "backup of .* is old", "Dagster calls"
     daemons.start()
     daemons.wait_for_schedules()
-    look_until(daemons, lambda: told.of("no backup of") == ["CRITICAL"], "nothing is proven")
+    look_until(daemons, lambda: told.of(none) == ["CRITICAL"], "nothing is proven")
     clock.move_to(6)
     daemons.wait_for_runs(JOB, SUCCESS)
-    look_until(daemons, lambda: told.of("no backup of") == ["CRITICAL", "OVER"], "it is proven")
+    look_until(daemons, lambda: told.of(none) == ["CRITICAL", "OVER"], "it is proven")
     daemons.kill()
     clock.move_to(2, 30, days=1)  # 20.5 h after the backup
     daemons.start()
@@ -101,15 +109,15 @@ def test_each_transition_of_the_rpo_reaches_people_once_over_kills_of_the_daemon
     assert "Figure: 25 h 00 min, limit 24 h" in told.body(old)
     assert "Next: kajovo-dr backup --prove" in told.body(old)
     daemons.kill()
+    clock.move_to(20)
+    with clock.here():
+        prove(settings, take(settings, small, reason="by hand").backup)
     daemons.start()
+    over = ["WARNING", "CRITICAL", "OVER"]
+    look_until(daemons, lambda: told.of(old) == over, "it is over")
+    assert told.of(stale) == []  # it was covered by the recovery point until now
+    look_until(daemons, lambda: told.of(stale) == ["CRITICAL"], "Dagster has none", seconds=121)
     clock.move_to(6, days=1)
     daemons.wait_for_runs(JOB, SUCCESS, SUCCESS)
-    whole = ["WARNING", "CRITICAL", "OVER"]
-    look_until(daemons, lambda: told.of(old) == whole, "it is over")
-    daemons.kill()
-    daemons.start()
-    clock.move(hours=1)
-    look_until(daemons, lambda: len(told.of("the clock of")) == 4, "looks after that")
-    assert told.of(old) == whole
-    assert told.of("no backup of") == ["CRITICAL", "OVER"]
-    assert told.of("Dagster calls") == []  # covered by the recovery point
+    look_until(daemons, lambda: told.of(stale) == ["CRITICAL", "OVER"], "Dagster has one, too")
+    assert (told.of(none), told.of(old)) == (["CRITICAL", "OVER"], over)

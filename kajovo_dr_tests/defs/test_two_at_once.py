@@ -10,6 +10,7 @@ from kajovo_dr.backups import catalog
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.defs.backup_assets import postgres_backup, today
 from kajovo_dr.defs.resources import Environment
+from kajovo_dr.defs.schedules import backup_schedule
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
@@ -76,7 +77,6 @@ def test_its_checks_alone_need_a_backup_all_the_same(
     result = dg.materialize(
         [postgres_backup],
         selection=only,
-        partition_key=today(),
         instance=instance,
         resources={"environment": Environment()},
     )
@@ -84,3 +84,12 @@ def test_its_checks_alone_need_a_backup_all_the_same(
     assert checks_of(result) == {"dump_size": True}
     assert instance.get_materialized_partitions(key) == {today()}
     assert len(catalog.backups(open_store(settings))) == 1
+
+
+def test_the_schedule_says_which_tick_its_run_is_for() -> None:
+    tick = datetime(2027, 3, 28, 4, tzinfo=UTC)
+    request = backup_schedule(dg.build_schedule_context(scheduled_execution_time=tick))
+    assert isinstance(request, dg.RunRequest)
+    (given,) = request.run_config["ops"].values()
+    assert given["config"]["reason"] == "scheduled"
+    assert datetime.fromisoformat(given["config"]["tick"]) == tick

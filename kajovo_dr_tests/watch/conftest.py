@@ -26,7 +26,7 @@ from kajovo_dr_tests.recovery.drills import drill
 
 BOOT = datetime(2026, 10, 1, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-PASSWORD, PATH_SECRET = "tajné-heslo-42", "tajná-cesta-77"
+PASSWORD, PATH_SECRET = "tajne-heslo-42", "tajna-cesta-77"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Under test: a look as a whole: sources that break, the file of metrics, who sees what, peeking."""
+"""Under test: a look as a whole: sources that break, the metrics' file, who sees what, peeking."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_file_of_metrics_that_cannot_be_written_is_a_warning(
     watch.set(metrics_file=tmp_path / "chybí" / "kajovo_dr.prom")
     told = watch.one(NOON)
     assert told.head.startswith("WARNING: the file of metrics cannot be written: ")
-    assert "No such file" in told.head
+    assert "No such file" in told.lines["What"]
     assert told.lines["Next"] == "kajovo-dr doctor --settings"
     assert watch.look(NOON + MINUTE) == []
     (tmp_path / "chybí").mkdir()
@@ -131,7 +131,7 @@ def test_no_condition_is_seen_twice_in_one_look(watch: Watch) -> None:
 
 def test_nothing_is_sent_that_cannot_be_written_down(watch: Watch) -> None:
     book.path_of(watch.settings.state).mkdir()
-    with pytest.raises(LogUnwritable, match="alerts.json"):
+    with pytest.raises(LogUnwritable, match=r"alerts\.json"):
         watch.look(NOON)
     assert watch.heard() == []
 

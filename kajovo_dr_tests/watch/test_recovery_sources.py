@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from kajovo_dr.files import private_folder
-from kajovo_dr.postgres import databases
+from kajovo_dr.postgres import clusters, databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import drill_history
 from kajovo_dr.recovery.drill_record import RTO
@@ -154,6 +154,17 @@ def test_a_recovery_that_is_carried_out_is_told_when_it_takes_longer_than_the_ob
         assert watch.look(NOON + 121 * MINUTE) == []
         told = watch.one(NOON + 123 * MINUTE)
     assert told.lines["Figure"] == "2 h 03 min, limit 2 h"
+
+
+def test_a_recovery_of_the_sandbox_hotel_is_known_to_be_carried_out(watch: Watch) -> None:
+    watch.set(database_url=None)
+    begin(watch)
+    with clusters.hotel_cluster(watch.settings) as server, carried_out(server):
+        watch.look(NOON + MINUTE)
+        watch.look(NOON + 30 * MINUTE)
+        assert "recovery:01234567" not in watch.levels
+    watch.look(NOON + 31 * MINUTE)
+    assert "recovery:01234567" in watch.levels
 
 
 def test_a_recovery_on_a_server_that_does_not_answer_is_told(watch: Watch) -> None:
