@@ -15,7 +15,7 @@ from kajovo_dr import process, terminal
 from kajovo_dr.errors import SettingError, ToolTimeout
 from kajovo_dr.ports import listens
 from kajovo_dr.sandbox import stack
-from kajovo_dr.settings import Settings
+from kajovo_dr.settings import PREFIX, Settings
 
 #: Seconds until the UI must listen: code server, webserver and daemon start one after the other.
 _START_S = 180
@@ -55,7 +55,8 @@ def _serve(settings: Settings, port: int, url: str, *, own_storage: bool) -> Non
     workspace = str(home / "workspace.yaml")
     dagster = process.start(
         [*python, "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", workspace],
-        env={**os.environ, "DAGSTER_HOME": str(home)},
+        # alerts link to the runs of this UI, unless it is known under another address
+        env={**os.environ, f"{PREFIX}UI_URL": settings.ui_url or url, "DAGSTER_HOME": str(home)},
         log=None,
         cwd=home,
         tethered=True,

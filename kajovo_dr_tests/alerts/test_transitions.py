@@ -186,7 +186,7 @@ def test_what_ends_while_it_is_covered_is_never_told() -> None:
     assert days.say(*cause_and_effect("ok", "ok")) == ["store over"]
 
 
-@pytest.mark.parametrize(("cover", "effect"), itertools.product(LEVELS, BAD))
+@pytest.mark.parametrize(("cover", "effect"), list(itertools.product(LEVELS, BAD)))
 def test_only_what_is_as_bad_covers(cover: Level, effect: Level) -> None:
     told = Days().say(*cause_and_effect(cover, effect))
     assert ("rpo begins" in told) is (rank(cover) < rank(effect))
