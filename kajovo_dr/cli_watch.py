@@ -258,13 +258,11 @@ def _mark(level: str) -> str:
 
 
 def _document(found: Status) -> dict[str, Any]:
-    return {
-        **asdict(found),
-        "drill": found.drill.model_dump(mode="json") if found.drill else None,
-        "wrong": [_wrong(each) for each in found.wrong],
-        "level": found.level,
-        "next": found.next,
-    }
+    from pydantic_core import to_jsonable_python
+
+    document: dict[str, Any] = to_jsonable_python(found)
+    wrong = [_wrong(each) for each in found.wrong]
+    return {**document, "wrong": wrong, "level": found.level, "next": found.next}
 
 
 def _wrong(standing: Standing) -> dict[str, Any]:

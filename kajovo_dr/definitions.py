@@ -44,4 +44,5 @@ defs = dg.Definitions(
     schedules=[backup_schedule, reprove_schedule, drill_schedule, cleanup_schedule],
     sensors=[rpo_sensor, alert_sensor],
     resources={"environment": Environment()},
+    executor=dg.in_process_executor,  # of what is materialized by hand; the jobs name it, too
 )

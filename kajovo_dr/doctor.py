@@ -16,6 +16,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from kajovo_dr import doctor_alerts, doctor_recovery, terminal
+from kajovo_dr.alerts.ledger import Ledger
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.recovery_point import recovery_point
@@ -39,6 +40,7 @@ from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.sandbox.stack import uses_sandbox
 from kajovo_dr.settings import PREFIX, Settings
 from kajovo_dr.watch.backup_sources import next_step
+from kajovo_dr.watch.scene import Scene
 
 #: Disk space, in backups of the newest one's size, below which the store is nearly full.
 _ROOM_FOR = 3
@@ -201,7 +203,7 @@ def _recovery_point(settings: Settings, store: Store, protected: Server) -> Find
     said = said or ("no backup is proven" if ours else "there is no backup")
     if point.verdict == "pass":
         return Finding("recovery point", "ok", said)
-    hint = f"{next_step(settings, store, protected, now)}."
+    hint = f"{next_step(Scene(settings, now, Ledger(), 'watchdog'))}."
     return Finding("recovery point", "warn" if point.verdict == "warn" else "fail", said, hint)
 
 

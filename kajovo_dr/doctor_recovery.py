@@ -22,7 +22,6 @@ from kajovo_dr.errors import (
     NotConfigured,
     NotReady,
     ServerError,
-    TargetBusy,
     UrlError,
 )
 from kajovo_dr.finding import Finding, asked, failure
@@ -94,10 +93,7 @@ def _runs(settings: Settings, record: RecoveryRecord) -> bool:
         return False  # it failed, and the lock is another one's
     try:
         target = restore_target(settings, record.database)
-        with databases.mutex(target, settings.maintenance_database, purpose=LOCK):
-            return False
-    except TargetBusy:
-        return True
+        return databases.is_held(target, settings.maintenance_database, purpose=LOCK)
     except DrError:  # a server that does not answer is a finding of its own
         return False
 

@@ -295,6 +295,7 @@ def test_a_trial_goes_through_every_channel(shell: Shell) -> None:
         failed = shell(*words, "--json", alert_urls=receiver.url, alert_critical_urls=mail.url)
         assert failed.code == AlertFailed.exit_code
         assert [each["arrived"] for each in failed.json()] == [True, False]
+        assert failed.err == ""
         failed = shell(*words, alert_urls=receiver.url, alert_critical_urls=mail.url)
         assert failed.code == AlertFailed.exit_code
         assert "FAIL mailto-2: " in failed.out

@@ -26,6 +26,11 @@ _SETTINGS: dict[str, frozenset[Severity]] = {
     "alert_warning_urls": frozenset({"warning"}),
     "alert_critical_urls": frozenset({"critical"}),
 }
+_HINT = (
+    "write Apprise URLs with spaces between them, such as mailtos://USER:PASSWORD@HOST?to=ADDRESS,"
+    " and percent-encode in a password: / as %2F, @ as %40, : as %3A, % as %25, space as %20;"
+    " then: kajovo-dr alert --test."
+)
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,27 @@ class Delivery:
 
 def channels(settings: Settings) -> list[Channel]:
     """All that are configured. Raises `SettingError` for a URL that cannot be used."""
+    found, problems = readable(settings)
+    if problems:
+        raise problems[0]
+    return found
+
+
+def readable(settings: Settings) -> tuple[list[Channel], list[SettingError]]:
+    """Those that can be used, and what is wrong with the others: one URL that is mistyped must not
+    silence the rest.
+    """
     found: list[Channel] = []
+    problems: list[SettingError] = []
     for setting, severities in _SETTINGS.items():
         for position, url in enumerate(_urls(settings, setting), 1):
-            reading = courier.read(url)
+            reading, number = courier.read(url), len(found) + len(problems) + 1
             if reading.problem:
-                raise SettingError(
-                    f"{PREFIX}{setting.upper()}: the {_ordinal(position)} URL {reading.problem}",
-                    hint="write Apprise URLs with spaces between them, such as "
-                    "mailtos://USER:PASSWORD@HOST?to=ADDRESS, and percent-encode in a password: "
-                    "/ as %2F, @ as %40, : as %3A, % as %25, space as %20; "
-                    "then: kajovo-dr alert --test.",
-                )
-            found.append(Channel(f"{reading.schema}-{len(found) + 1}", severities, url))
-    return found
+                where = f"{PREFIX}{setting.upper()}: the {_ordinal(position)} URL"
+                problems.append(SettingError(f"{where} {reading.problem}", hint=_HINT))
+            else:
+                found.append(Channel(f"{reading.schema}-{number}", severities, url))
+    return found, problems
 
 
 def deliver(

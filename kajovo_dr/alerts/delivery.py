@@ -28,6 +28,8 @@ _GIVE_UP = timedelta(days=7)
 #: Messages that one channel gets in one look: the rest waits for the next, which begins soon, and
 #: no look takes longer than Dagster waits for a sensor (60 s) unless each of them is slow.
 _AT_ONCE = 5
+#: Attempts after which a message lets others pass: two hours and more, by the pauses above.
+_STUBBORN = 12
 _AGAIN = {
     "en": "Sent again: an earlier attempt may have arrived.",
     "cs": "Posláno znovu: dřívější pokus mohl dorazit.",
@@ -83,8 +85,11 @@ def _deliver(
 
 
 def _batch(ledger: Ledger, channel: str, now: datetime) -> list[Waiting]:
-    """The messages for a channel, oldest first, if its turn has come."""
-    found = [each for each in ledger.waiting if channel in each.channels][:_AT_ONCE]
+    """The messages for a channel, oldest first, if its turn has come. One that it has refused again
+    and again must not keep the rest from it, and stands last.
+    """
+    found = [each for each in ledger.waiting if channel in each.channels]
+    found = sorted(found, key=lambda each: each.channels[channel].tries >= _STUBBORN)[:_AT_ONCE]
     return found if found and found[0].channels[channel].next_at <= now else []
 
 

@@ -58,12 +58,15 @@ class Waiting(BaseModel):
 
 
 class Seen(BaseModel):
-    """When somebody looked last. uptime_s: seconds since the machine was started, then."""
+    """When somebody looked last. uptime_s: seconds since the machine was started, then;
+    boot: which start that was, where the system can tell.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     at: AwareDatetime
     uptime_s: float
+    boot: str = ""
 
 
 class Trouble(BaseModel):

@@ -1,7 +1,7 @@
 """A message to people: an id, how urgent it is, a title and a text.
 
 Belongs here: the record, which waits in a file until it was delivered. Not here: its words
-(``wording``), and who gets it (``channels``).
+(``watch.message_text``), and who gets it (``channels``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is to be said when a condition is looked at again: once per transition, and no more.
 
 Belongs here: the rules, from what is known and what is seen now, without any file. Not here: the
-file (``ledger``), the words (``watch.wording``).
+file (``ledger``), the words (``watch.message_text``).
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def run_drill(
     description="Rehearse a whole recovery: backup, proof, zoo, restore into a database of the"
     " scratch server, migration, legacy data, revocations, a second instance of the application,"
     " readiness, smoke test, a test message through every alert channel. Everything is timed"
-    " against RPO and RTO, and all but the backup is removed again. The report is in the metadata of the run's event, and as an HTML file where it"
-    " says.",
+    " against RPO and RTO, and all but the backup is removed again. The report is in the metadata"
+    " of the run's event, and as an HTML file where it says.",
 )
 def dr_drill_job() -> None:
     """The monthly drill."""

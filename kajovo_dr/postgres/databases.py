@@ -305,8 +305,7 @@ def mutex(server: Server, maintenance_database: str, *, purpose: str = "") -> It
     that is with the process that held it. Yields that session; a statement on it proves that the
     lock is still held.
     """
-    of = f"{server.dbname}\0{purpose}" if purpose else server.dbname
-    key = int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True)
+    key = _key(server, purpose)
     with connect(server.database(maintenance_database)) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
         if row != (True,):
@@ -319,6 +318,25 @@ def mutex(server: Server, maintenance_database: str, *, purpose: str = "") -> It
             # next phase of this very recovery) must not find the lock still held
             with suppress(psycopg.Error):
                 connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def is_held(server: Server, maintenance_database: str, *, purpose: str = "") -> bool:
+    """Whether somebody holds that lock now. It is looked for and not tried: whoever tries it takes
+    it for an instant from the one that is about to.
+    """
+    with connect(server.database(maintenance_database)) as connection:
+        row = connection.execute(
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32) | objid::bigint = %s",
+            [_key(server, purpose)],
+        ).fetchone()
+    return row is not None
+
+
+def _key(server: Server, purpose: str) -> int:
+    of = f"{server.dbname}\0{purpose}" if purpose else server.dbname
+    return int.from_bytes(hashlib.sha256(of.encode()).digest()[:8], "big", signed=True)
 
 
 def size(connection: Connection, name: str) -> int:

@@ -23,6 +23,8 @@ from kajovo_dr.watch.scene import Scene
 FAMILIES = ("rpo", "damaged", "change", "store")
 #: A new dump needs about as much room as the last one; `take` asks for the same.
 _MARGIN = 1.1
+#: Dump files that are told of one by one.
+_MANY = 5
 _LEVELS: dict[str, Level] = {"pass": "ok", "warn": "warning", "fail": "critical"}
 #: The only comparison that finds the same again at each backup; the others tell of one moment.
 _LASTS = "tables_still_change"
@@ -145,14 +147,28 @@ def _level(settings: Settings, age_s: float) -> Level:
 def _damage(scene: Scene) -> Iterator[Condition]:
     """An old one is a warning: what is newer than it is proven."""
     for entry in scene.entries:
-        name = entry.path.name
-        if entry.backup is None:
-            why = str(entry.problem)
-            yield _damaged(scene, name, scene.words("untrusted", name=name, why=why), "warning")
-        elif entry.backup.state == "damaged":
+        if entry.backup is not None and entry.backup.state == "damaged":
+            name = entry.path.name
             what = scene.words("damaged", name=name, why=entry.backup.reason)
             old = _overtaken(scene, entry.backup.manifest)
-            yield _damaged(scene, name, what, "warning" if old else "critical")
+            yield _damaged(name, what, "warning" if old else "critical")
+    yield from _untrusted(scene)
+
+
+def _untrusted(scene: Scene) -> Iterator[Condition]:
+    """Dump files that are no backups. Many at once have one cause, and are one trouble: nobody
+    reads a hundred messages.
+    """
+    found = [entry for entry in scene.entries if entry.backup is None]
+    many = len(found) > _MANY
+    if many:
+        name, why = found[-1].path.name, found[-1].problem
+        what = scene.words("untrusted_many", count=len(found), name=name, why=why)
+        yield Condition("damaged", "warning", what, next="kajovo-dr list")
+    for entry in found:
+        what = scene.words("untrusted", name=entry.path.name, why=entry.problem)
+        one = _damaged(entry.path.name, what, "warning")
+        yield replace(one, covered_by=("damaged",) if many else ())
 
 
 def _overtaken(scene: Scene, manifest: Manifest) -> bool:
@@ -166,12 +182,11 @@ def _overtaken(scene: Scene, manifest: Manifest) -> bool:
     )
 
 
-def _damaged(scene: Scene, name: str, what: str, level: Level) -> Condition:
-    """As bad as when it was found: that a newer backup was proven since does not mend it."""
-    known = scene.known.standings.get(f"damaged:{name}")
-    if known is not None and known.level != "ok":
-        level = known.level
-    return Condition(f"damaged:{name}", level, what, next=f"kajovo-dr verify {name}")
+def _damaged(name: str, what: str, level: Level) -> Condition:
+    """The newest one is made up for by another backup; an old one is to be looked at and deleted."""
+    return Condition(
+        f"damaged:{name}", level, what, next=_NOW if level == "critical" else "kajovo-dr list"
+    )
 
 
 def _changes(scene: Scene) -> Iterator[Condition]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from kajovo_dr.alerts import channels, delivery
 from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.channels import Channel
-from kajovo_dr.alerts.condition import Condition
+from kajovo_dr.alerts.condition import Condition, rank
 from kajovo_dr.alerts.delivery import Sent
 from kajovo_dr.alerts.ledger import Observer, Seen
 from kajovo_dr.alerts.message import Message
@@ -21,9 +21,9 @@ from kajovo_dr.alerts.transitions import Notice, Rules, Standing
 from kajovo_dr.errors import DrError
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch import backup_sources, machine_sources, metrics, recovery_sources
+from kajovo_dr.watch.message_text import written
 from kajovo_dr.watch.scene import Scene
-from kajovo_dr.watch.uptime import uptime_s
-from kajovo_dr.watch.wording import written
+from kajovo_dr.watch.uptime import boot_id, uptime_s
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def look(
     known = _known(settings)
     rules = Rules(now, bool(known), settings.alert_repeat_hours * 3600)
     with book.change(settings.state) as ledger:
-        notices = ledger.observe(found, families, rules)
+        notices = _worst_first(ledger.observe(found, families, rules))
         ledger.looks.pop(observer, None)  # whoever looked last stands last
-        ledger.looks[observer] = Seen(at=now, uptime_s=passed)
+        ledger.looks[observer] = Seen(at=now, uptime_s=passed, boot=boot_id())
         messages = [written(notice, scene.words, now) for notice in notices]
         for notice, message in zip(notices, messages, strict=True):
             book.queue(ledger, message, _takers(known, notice, message), now)
@@ -139,11 +139,19 @@ def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:
 
 
 def _known(settings: Settings) -> list[Channel]:
-    """The channels; those that cannot be read are a condition of their own."""
-    try:
-        return channels.channels(settings)
-    except DrError:
-        return []
+    """The channels; URLs that cannot be read are a condition of their own."""
+    return channels.readable(settings)[0]
+
+
+def _worst_first(notices: Sequence[Notice]) -> list[Notice]:
+    """A channel gets a few messages at a time: what is critical must not wait for the next. What is
+    told of one thing stays in its order: it may be over, and have begun again.
+    """
+    worst: dict[str, int] = {}
+    for each in notices:
+        key = each.standing.key
+        worst[key] = max(worst.get(key, 0), rank(each.standing.level))
+    return sorted(notices, key=lambda each: -worst[each.standing.key])
 
 
 def _takers(known: Sequence[Channel], notice: Notice, message: Message) -> list[str]:

@@ -15,7 +15,7 @@ from kajovo_dr.alerts.condition import Condition
 from kajovo_dr.errors import DrError
 from kajovo_dr.watch import ui_health
 from kajovo_dr.watch.scene import Scene
-from kajovo_dr.watch.uptime import clock_moved_s
+from kajovo_dr.watch.uptime import boot_id, clock_moved_s
 
 FAMILIES = ("clock", "watchdog", "channel", "channels")
 #: The watchdog's alone: a daemon that can look cannot tell that it is dead.
@@ -45,7 +45,9 @@ def _clock(scene: Scene, uptime_s: float) -> Iterator[Condition]:
     if not looks:
         return
     last = looks[-1]  # not the one of the latest time: that may be what the clock was set back from
-    moved = clock_moved_s(last.at, last.uptime_s, scene.now, uptime_s)
+    moved = clock_moved_s(
+        last.at, last.uptime_s, scene.now, uptime_s, same_boot=last.boot == boot_id()
+    )
     if abs(moved) <= _JUMP_S:
         return
     jump, text = scene.words.duration(abs(moved)), "clock_ahead" if moved > 0 else "clock_back"
@@ -120,13 +122,12 @@ def _watchdog(scene: Scene) -> Iterator[Condition]:
 def _channels(scene: Scene) -> Iterator[Condition]:
     words = scene.words
     hint = "kajovo-dr alert --test"
-    try:
-        known = {channel.name for channel in channels.channels(scene.settings)}
-    except DrError as failure:
-        yield Condition("channels", "critical", words("channels_bad", why=failure), next=hint)
-        yield from scene.kept("channel")
-        return
-    if not known:
+    readable, problems = channels.readable(scene.settings)
+    known = {channel.name for channel in readable}
+    if problems:
+        why = "; ".join(map(str, problems))
+        yield Condition("channels", "critical", words("channels_bad", why=why), next=hint)
+    elif not known:
         what = words("channels_none")
         yield Condition("channels", "warning", what, next="kajovo-dr doctor --settings")
     for name, trouble in scene.known.troubles.items():

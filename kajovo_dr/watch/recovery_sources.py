@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from kajovo_dr.alerts.condition import Condition
-from kajovo_dr.errors import DrError, TargetBusy
+from kajovo_dr.errors import DrError
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server, restore_target
 from kajovo_dr.recovery import drill, drill_history
@@ -129,10 +129,7 @@ def _runs(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether somebody carries it out this moment, by the lock that is held meanwhile."""
     try:
         target = _target(settings, record)
-        with databases.mutex(target, settings.maintenance_database, purpose=LOCK):
-            return False
-    except TargetBusy:
-        return True
+        return databases.is_held(target, settings.maintenance_database, purpose=LOCK)
     except DrError:  # nobody carries out a recovery on a server that does not answer
         return False
 

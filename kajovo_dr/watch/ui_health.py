@@ -46,7 +46,7 @@ def _asked(url: str, timeout_s: float) -> Any:
     import httpx
 
     try:
-        answer = httpx.post(url, json={"query": _QUESTION}, timeout=timeout_s)
+        answer = httpx.post(url, json={"query": _QUESTION}, timeout=timeout_s, trust_env=False)
         answer.raise_for_status()
         return answer.json()
     except httpx.HTTPStatusError as refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 
 
 def uptime_s() -> float:
@@ -21,13 +22,23 @@ def uptime_s() -> float:
     return time.monotonic()
 
 
-def clock_moved_s(at: datetime, uptime: float, later: datetime, later_uptime: float) -> float:
+def boot_id() -> str:
+    """What tells this run of the machine from the one before; empty where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def clock_moved_s(
+    at: datetime, uptime: float, later: datetime, later_uptime: float, *, same_boot: bool
+) -> float:
     """Seconds by which the clock has moved more than the time that passed between two looks.
 
     The machine may have been started anew between them: how long it was off nobody knows, so that
     only a clock that went back says something then.
     """
     by_clock = (later - at).total_seconds()
-    if later_uptime < uptime:
+    if not same_boot or later_uptime < uptime:
         return min(by_clock, 0.0)
     return by_clock - (later_uptime - uptime)

@@ -49,6 +49,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         # backups
         "damaged": "the backup {name} is damaged: {why}",
         "untrusted": "the dump file {name} is not a backup that can be trusted: {why}",
+        "untrusted_many": "{count} dump files are not backups that can be trusted; the newest is"
+        " {name}: {why}",
         "change_no_table_gone": "a table is gone since the backup before {name}: {what}",
         "change_no_table_shrank": "a table has shrunk since the backup before {name}: {what}",
         "change_schema_unchanged": "the schema has changed since the backup before {name}: {what}",
@@ -89,9 +91,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         " daemon died",
         "channel": "alerts do not arrive through the channel {name}: {why}",
         "channels_none": "no alert channel is configured: nobody is told of anything",
-        "channels_bad": "alerts cannot be sent: {why}",
+        "channels_bad": "not every alert can be sent: {why}",
         "source": "a part of the watch is broken, {name}: {why}",
-        "metrics": "the file of metrics cannot be written: {why}",
+        "metrics": "metrics are not written: {why}",
         # Dagster
         "run": "a run of {job} failed in {step}: {why}",
         "run_dead": "a run of {job} ended without a word: {why}",
@@ -138,6 +140,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "none": "žádná",
         "damaged": "záloha {name} je poškozená: {why}",
         "untrusted": "soubor {name} není záloha, které lze věřit: {why}",
+        "untrusted_many": "souborů, které nejsou zálohami, jimž lze věřit: {count}; nejnovější je"
+        " {name}: {why}",
         "change_no_table_gone": "od zálohy před {name} zmizela tabulka: {what}",
         "change_no_table_shrank": "od zálohy před {name} se zmenšila tabulka: {what}",
         "change_schema_unchanged": "od zálohy před {name} se změnilo schéma: {what}",
@@ -174,9 +178,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         " přestal běžet",
         "channel": "upozornění nedocházejí kanálem {name}: {why}",
         "channels_none": "není nastaven žádný kanál pro upozornění: nikdo se nic nedozví",
-        "channels_bad": "upozornění nelze posílat: {why}",
+        "channels_bad": "ne všechna upozornění lze posílat: {why}",
         "source": "část hlídání je rozbitá, {name}: {why}",
-        "metrics": "soubor s metrikami nelze zapsat: {why}",
+        "metrics": "metriky se nezapisují: {why}",
         "run": "běh úlohy {job} selhal v kroku {step}: {why}",
         "run_dead": "běh úlohy {job} skončil beze slova: {why}",
         "run_ok": "poslední běh úlohy {job} uspěl",

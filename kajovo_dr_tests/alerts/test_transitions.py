@@ -173,6 +173,13 @@ def test_what_is_covered_is_told_when_its_cover_ends() -> None:
     assert days.say(*cause_and_effect("ok")) == ["store over", "rpo begins"]
 
 
+def test_what_is_seen_before_its_cover_in_the_same_look_is_covered_too() -> None:
+    days = Days()
+    assert days.say(*reversed(cause_and_effect("critical"))) == ["store begins"]
+    found = days.say(*reversed(cause_and_effect("ok")))
+    assert sorted(found) == ["rpo begins", "store over"]
+
+
 def test_a_cover_that_is_no_longer_named_ends_in_the_same_look() -> None:
     days = Days()
     days.look(*cause_and_effect("critical"))

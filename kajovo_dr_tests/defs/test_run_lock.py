@@ -123,6 +123,7 @@ def test_a_run_of_two_processes_lives_while_one_of_them_does(
     one, two = worker(run.run_id), worker(run.run_id)
     killed(one)
     assert reap(instance, settings, NOW) == []
+    assert reap(instance, settings, NOW, alone=True) == []
     killed(two)
     assert len(reap(instance, settings, NOW)) == 1
 

@@ -183,6 +183,19 @@ def test_the_mutex_of_another_database_is_free(server: Server, database: Server)
         pass
 
 
+@pytest.mark.parametrize("number", range(4))  # of keys, one half is negative
+def test_whether_the_mutex_is_held_can_be_seen_without_trying_it(
+    server: Server, number: int
+) -> None:
+    target = server.database(f"není {number}")
+    assert not databases.is_held(target, "postgres", purpose="x")
+    with databases.mutex(target, "postgres", purpose="x"):
+        assert databases.is_held(target, "postgres", purpose="x")
+        assert not databases.is_held(target, "postgres")
+        assert not databases.is_held(target, "template1", purpose="x")
+    assert not databases.is_held(target, "postgres", purpose="x")
+
+
 def test_the_mutex_is_let_go_when_the_block_fails(database: Server) -> None:
     with pytest.raises(ZeroDivisionError), databases.mutex(database, "postgres"):
         _ = 1 / 0

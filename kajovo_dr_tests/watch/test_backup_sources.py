@@ -107,8 +107,8 @@ def test_a_miss_that_nobody_saw_is_told_with_its_span(watch: Watch) -> None:
     watch.proven(NOON + 30 * HOUR, after=HOUR)
     told = watch.one(NOON + 32 * HOUR)
     assert told.head == (
-        f"IT WAS: for a while the newest proven backup of {DATABASE} was too old; now it is young"
-        " enough"
+        f"IT WAS CRITICAL: for a while the newest proven backup of {DATABASE} was too old; now it"
+        " is young enough"
     )
     assert told.lines["Meanwhile"] == (
         "critical from 2026-11-24 13:00:00 CET to 2026-11-24 20:00:00 CET; nobody was looking"
@@ -251,6 +251,28 @@ def test_a_dump_file_whose_sidecars_are_broken_is_told(watch: Watch, fault: str)
     told = watch.one(NOON + HOUR)
     assert told.head.startswith(f"WARNING: the dump file {broken.name} is not a backup that can be")
     assert told.lines["Next"] == f"kajovo-dr verify {broken.name}"
+
+
+def test_many_dump_files_that_broke_at_once_are_one_trouble_and_the_worst_is_told_first(
+    watch: Watch,
+) -> None:
+    for number in range(20):
+        watch.proven(NOON - number * HOUR)
+    judge(put(watch.store, NOON - 30 * HOUR), "damaged", NOON, reason="x")
+    assert len(watch.look(NOON)) == 1
+    away = watch.store.folder.with_name("jinde")
+    away.mkdir()
+    manifests = list(watch.store.folder.glob(f"*{MANIFEST_SUFFIX}"))
+    for each in manifests:
+        each.rename(away / each.name)
+    worst, many = watch.look(NOON + MINUTE)
+    assert worst.head.startswith(f"CRITICAL: no backup of {DATABASE} is proven")
+    assert many.head.startswith("WARNING: 21 dump files are not backups that can be trusted; the")
+    assert many.lines["Next"] == "kajovo-dr list"
+    assert watch.look(NOON + 2 * MINUTE) == []
+    for each in manifests:
+        (away / each.name).rename(each)
+    assert {each.head[:8] for each in watch.look(NOON + 3 * MINUTE)} == {"OVER: no", "OVER: 21"}
 
 
 def tables(**rows: int) -> tuple[object, ...]:

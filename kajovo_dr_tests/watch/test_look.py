@@ -60,6 +60,13 @@ def test_what_only_one_observer_sees_is_not_over_because_another_one_looks(watch
     assert [each.key for each in peek(watch.settings, "watchdog", NOON + HOUR)] == ["kotel"]
 
 
+def test_whoever_peeks_sees_what_nobody_was_told_yet(watch: Watch) -> None:
+    watch.look(NOON, "daemon")
+    judge(put(watch.store, NOON), "damaged", NOON, reason="x")
+    found = {each.key: each.told for each in peek(watch.settings, "watchdog", NOON + HOUR)}
+    assert found == {"rpo": "critical", f"damaged:kajovo-postgres-{NOON:%Y%m%d-%H%M%S}.sql": "ok"}
+
+
 def test_a_bug_in_a_source_of_the_house_silences_no_other(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -280,19 +280,25 @@ def test_what_nobody_could_be_told_is_told_once_there_is_a_channel(watch: Watch)
     assert watch.one(NOON + 4 * HOUR).head.startswith("CRITICAL: the newest proven backup")
 
 
-def test_a_channel_that_cannot_be_read_is_told_where_it_is_looked_for(watch: Watch) -> None:
+def test_a_channel_that_cannot_be_read_is_told_through_the_others(watch: Watch) -> None:
     url = watch.receiver.url
     watch.set(alert_urls=f"{url} nic://{HOST}/{PATH_SECRET}")
+    told = watch.one(NOON)
+    assert told.head.startswith("CRITICAL: ")
+    assert "KAJOVO_DR_ALERT_URLS: the 2nd URL is of no service" in told.lines["What"]
+    assert told.lines["Next"] == "kajovo-dr alert --test"
+    assert watch.look(NOON + MINUTE) == []
+    watch.set(alert_urls=url)
+    assert watch.one(NOON + 2 * MINUTE).head.startswith("OVER: ")
+
+
+def test_where_no_channel_can_be_read_whoever_looks_sees_it(watch: Watch) -> None:
+    watch.set(alert_urls=f"nic://{HOST}/{PATH_SECRET}")
     assert watch.look(NOON) == []
     (standing,) = watch.looked.active
     assert (standing.key, standing.level) == ("channels", "critical")
-    assert standing.what.startswith(
-        "alerts cannot be sent: KAJOVO_DR_ALERT_URLS: the 2nd URL is of"
-    )
+    assert "KAJOVO_DR_ALERT_URLS: the 1st URL is of no service" in standing.what
     assert PATH_SECRET not in standing.what
-    watch.set(alert_urls=url)
-    assert watch.look(NOON + MINUTE) == []
-    assert watch.looked.active == ()
 
 
 def test_it_is_told_in_czech(watch: Watch) -> None:

@@ -167,11 +167,10 @@ def expected(world: World, looks: list[tuple[datetime, Observer]]) -> list[Expec
     """
     told: dict[str, str] = {}
     last: dict[str, datetime] = {}
-    damaged: dict[str, str] = {}
     found = []
     for at, who in looks:
         levels = {"rpo": world.rpo(at), "drill": world.drill(at)}
-        levels |= _damage(world, at, damaged)
+        levels |= _damage(world, at)
         levels |= _of_watchers(who, at, last)
         for key, level in levels.items():
             missed = _missed(world, last, at) if key == "rpo" else "ok"
@@ -187,8 +186,8 @@ def _missed(world: World, last: dict[str, datetime], at: datetime) -> str:
     return world.worst_rpo(max(last.values()), at) if last else "ok"
 
 
-def _damage(world: World, at: datetime, known: dict[str, str]) -> dict[str, str]:
-    """Damaged backups: as bad as when somebody saw them first."""
+def _damage(world: World, at: datetime) -> dict[str, str]:
+    """Damaged backups: critical until a newer one is proven."""
     levels = {}
     for each in world.backups:
         if each.damaged_at is None or each.removed_at is None:
@@ -196,8 +195,8 @@ def _damage(world: World, at: datetime, known: dict[str, str]) -> dict[str, str]
         key = f"damaged:{each.snapshot:%Y%m%d-%H%M%S}"
         if each.damaged_at <= at < each.removed_at:
             newest = world.newest_proven(at)
-            level = "warning" if newest is not None and newest > each.snapshot else "critical"
-            levels[key] = known.setdefault(key, level)
+            old = newest is not None and newest > each.snapshot
+            levels[key] = "warning" if old else "critical"
         else:
             levels[key] = "ok"
     return levels
