@@ -230,13 +230,13 @@ def test_when_the_newest_backup_is_damaged_a_new_one_is_to_be_taken(
     judge(newest, "damaged", now, reason="content_equal: public.hosté: other content")
     finding = found(shell("doctor", "--json"), "recovery point")
     assert finding["said"] == "no backup is proven"
-    assert finding["hint"] == "take one now: kajovo-dr backup --prove."
+    assert finding["hint"] == "kajovo-dr backup --prove."
     judge(put(store, now - 30 * HOUR, database=small.dbname), "proven", now)
     looked = shell("doctor", "--json")
     assert failed_checks(looked) == ["recovery point"]
     finding = found(looked, "recovery point")
     assert "old and proven, the limit is 24 h" in finding["said"]
-    assert finding["hint"] == "take one now: kajovo-dr backup --prove."
+    assert finding["hint"] == "kajovo-dr backup --prove."
 
 
 # --- what of a setting is shown

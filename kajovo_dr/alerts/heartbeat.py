@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kajovo_dr import __version__
+from kajovo_dr.alerts.overheard import listening
 from kajovo_dr.errors import SettingError
 from kajovo_dr.settings import PREFIX, Settings
 
@@ -120,8 +119,8 @@ def _asked(url: httpx.URL, until: float) -> str:
 
     limits = httpx.Timeout(_READ_S, connect=_CONNECT_S)
     about = {"User-Agent": f"kajovo_dr/{__version__}"}
-    # the client comes first: what it loads has loggers, too
-    with httpx.Client(timeout=limits, headers=about, follow_redirects=False) as client, _unlogged():
+    # the client comes first: what it loads has loggers, too, which write each URL down
+    with httpx.Client(timeout=limits, headers=about, follow_redirects=False) as client, listening():
         problem, again = _attempt(client, url)
         if again and time.monotonic() + _PAUSE_S < until:
             time.sleep(_PAUSE_S)
@@ -162,28 +161,6 @@ def _address(name: Name, url: str, signal: Signal) -> httpx.URL:
         return address
     path, mark, query = address.raw_path.partition(b"?")
     return address.copy_with(raw_path=path.rstrip(b"/") + _SUFFIXES[signal] + mark + query)
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Hold back what this thread's requests say in the logs: httpx has each URL there, httpcore its
-    host and the headers.
-    """
-    ours = threading.get_ident()
-
-    def of_others(record: logging.LogRecord) -> bool:
-        return threading.get_ident() != ours
-
-    known = list(logging.root.manager.loggerDict)  # other threads import what has loggers
-    names = [name for name in known if name.startswith("http")]
-    loggers = [logging.getLogger(name) for name in names]
-    for logger in loggers:
-        logger.addFilter(of_others)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(of_others)
 
 
 def _url_of(settings: Settings, name: Name) -> str:

@@ -1,7 +1,7 @@
-"""What Apprise logs: kept from everybody, and read for why a message was not taken.
+"""What is logged while a secret URL is asked: kept from everybody, and read for what went wrong.
 
-Belongs here: its log records and its errors, and what they mean. Not here: the sending
-(``courier``).
+Belongs here: log records and errors of Apprise and of HTTP clients, and what they mean. Not here:
+the sending (``courier``, ``heartbeat``).
 
 Apprise and what it stands on write URLs into their records and into their errors, and a URL is
 secret as a whole. So every logger of this process drops what is logged on a courier's way. Before

@@ -183,7 +183,7 @@ def _overtaken(scene: Scene, manifest: Manifest) -> bool:
 
 
 def _damaged(name: str, what: str, level: Level) -> Condition:
-    """The newest one is made up for by another backup; an old one is to be looked at and deleted."""
+    """The newest one is made up for by another backup; an old one is to be looked at."""
     return Condition(
         f"damaged:{name}", level, what, next=_NOW if level == "critical" else "kajovo-dr list"
     )

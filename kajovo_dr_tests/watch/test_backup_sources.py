@@ -210,9 +210,11 @@ def test_a_damaged_backup_is_critical_when_nothing_newer_is_proven(watch: Watch)
     assert told.head.startswith(
         f"CRITICAL: the backup {newest.name} is damaged: public.issues has 3"
     )
-    assert told.lines["Next"] == f"kajovo-dr verify {newest.name}"
+    assert told.lines["Next"] == "kajovo-dr backup --prove"
     watch.proven(NOON + HOUR)
-    assert watch.look(NOON + 2 * HOUR) == []
+    better = watch.one(NOON + 2 * HOUR)
+    assert better.head.startswith(f"BETTER: the backup {newest.name} is damaged")
+    assert better.lines["Next"] == "kajovo-dr list"
     newest.path.unlink()
     assert watch.one(NOON + 3 * HOUR).head.startswith(f"OVER: the backup {newest.name} is damaged")
 
@@ -250,7 +252,7 @@ def test_a_dump_file_whose_sidecars_are_broken_is_told(watch: Watch, fault: str)
         described.unlink()
     told = watch.one(NOON + HOUR)
     assert told.head.startswith(f"WARNING: the dump file {broken.name} is not a backup that can be")
-    assert told.lines["Next"] == f"kajovo-dr verify {broken.name}"
+    assert told.lines["Next"] == "kajovo-dr list"
 
 
 def test_many_dump_files_that_broke_at_once_are_one_trouble_and_the_worst_is_told_first(

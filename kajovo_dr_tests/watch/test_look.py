@@ -98,12 +98,12 @@ def test_a_file_of_metrics_that_cannot_be_written_is_a_warning(
     watch.proven(NOON)
     watch.set(metrics_file=tmp_path / "chybí" / "kajovo_dr.prom")
     told = watch.one(NOON)
-    assert told.head.startswith("WARNING: the file of metrics cannot be written: ")
+    assert told.head.startswith("WARNING: metrics are not written: ")
     assert "No such file" in told.lines["What"]
     assert told.lines["Next"] == "kajovo-dr doctor --settings"
     assert watch.look(NOON + MINUTE) == []
     (tmp_path / "chybí").mkdir()
-    assert watch.one(NOON + 2 * MINUTE).head.startswith("OVER: the file of metrics")
+    assert watch.one(NOON + 2 * MINUTE).head.startswith("OVER: metrics are not written")
 
 
 def test_a_bug_in_the_metrics_does_not_silence_the_look(

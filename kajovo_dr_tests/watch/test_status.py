@@ -36,7 +36,7 @@ def test_everything_that_is_known_is_in_it(watch: Watch) -> None:
     assert (found.channels, found.waiting) == (1, 0)
     assert found.level == "warning"
     assert [each.key.partition(":")[0] for each in found.wrong] == ["damaged", "damaged"]
-    assert found.next == f"kajovo-dr verify {found.wrong[0].key.partition(':')[2]}"
+    assert found.next == "kajovo-dr list"
     assert not found.is_bad
     found.require_protected()
 

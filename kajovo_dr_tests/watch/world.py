@@ -59,7 +59,7 @@ class World:
 
     def __post_init__(self) -> None:
         chance = random.Random(self.seed)
-        machine = list(self._spans(chance, every=120 * HOUR, mean=8 * HOUR))
+        machine = list(self._spans(chance, every=100 * HOUR, mean=20 * HOUR))
         self.daemon_down = [*machine, *self._spans(chance, every=60 * HOUR, mean=9 * HOUR)]
         self.watchdog_down = [*machine, *self._spans(chance, every=80 * HOUR, mean=4 * HOUR)]
         self.receiver_down = list(self._spans(chance, every=30 * HOUR, mean=1 * HOUR))
@@ -134,14 +134,16 @@ class World:
         while at < self.end:
             snapshot, fate = at + timedelta(seconds=chance.randint(1, 50)), chance.random()
             known = snapshot + PROOF_TAKES
-            if not within(at, down):
-                if fate < 0.85:
+            if within(at, down):
+                if fate < 0.2:  # a person's, from another machine
                     yield Made(snapshot, proven_at=known)
-                elif fate < 0.93:
-                    gone = known + chance.uniform(1, 40) * HOUR
-                    yield Made(snapshot, damaged_at=known, removed_at=gone)
-                else:
-                    yield Made(snapshot)
+            elif fate < 0.85:
+                yield Made(snapshot, proven_at=known)
+            elif fate < 0.93:
+                gone = known + chance.uniform(1, 40) * HOUR
+                yield Made(snapshot, damaged_at=known, removed_at=gone)
+            else:
+                yield Made(snapshot)
             at += 6 * HOUR
 
 
