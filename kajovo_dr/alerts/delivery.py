@@ -140,13 +140,18 @@ def _failed(attempt: Attempt, outcome: Delivery, now: datetime) -> None:
     attempt.said = outcome.said
 
 
-def _forget(ledger: Ledger, known: set[str], now: datetime) -> None:
-    """Channels that are no longer configured, and a clock that went back."""
+def _forget(ledger: Ledger, known: Collection[str], now: datetime) -> None:
+    """What waits in vain for a channel that nobody has configured for a week; and a clock that went
+    back. Whoever looks may have fewer channels than the others, so that absence alone is nothing.
+    """
     for waiting in ledger.waiting:
+        old = now - waiting.message.at > _GIVE_UP
         for name, attempt in list(waiting.channels.items()):
-            if name not in known:
+            if name not in known and old:
                 del waiting.channels[name]
             elif attempt.next_at - now > timedelta(seconds=_LAST_S):
                 attempt.next_at = now
+    for name, trouble in list(ledger.troubles.items()):
+        if name not in known and now - trouble.since > _GIVE_UP:
+            del ledger.troubles[name]
     ledger.waiting = [each for each in ledger.waiting if each.channels]
-    ledger.troubles = {name: each for name, each in ledger.troubles.items() if name in known}

@@ -248,7 +248,7 @@ def test_a_clock_that_went_back_holds_up_nothing(post: Post, http_receiver: Http
     assert post.send(seconds=-86_400) == ["1 json-1 True"]
 
 
-def test_a_channel_that_is_no_longer_configured_is_forgotten(
+def test_who_has_fewer_channels_leaves_the_others_their_messages(
     post: Post, http_receiver: HttpReceiver, second: HttpReceiver
 ) -> None:
     second.down()
@@ -256,7 +256,20 @@ def test_a_channel_that_is_no_longer_configured_is_forgotten(
     post.send()
     post.configure(http_receiver.url)
     assert post.send(seconds=60) == []
-    assert (post.waiting(), post.ledger.troubles, post.ledger.lost) == ({}, {}, 0)
+    second.up()
+    post.configure(http_receiver.url, second.url)
+    assert post.send(seconds=120) == ["1 json-2 True"]
+
+
+def test_a_channel_that_is_gone_for_a_week_is_forgotten(
+    post: Post, http_receiver: HttpReceiver, second: HttpReceiver
+) -> None:
+    second.down()
+    post.write("1")
+    post.send()
+    post.configure(http_receiver.url)
+    assert post.send(seconds=8 * 86_400) == []
+    assert (post.waiting(), post.ledger.lost) == ({}, 0)
 
 
 # ------------------------------------------------------------------------------- kills, and two
