@@ -18,7 +18,7 @@ from kajovo_dr.defs.resources import Environment, operator_errors
 from kajovo_dr.defs.run_lock import reap
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch.look import Source, look
-from kajovo_dr.watch.status import status
+from kajovo_dr.watch.status import beside
 
 #: Events of one kind that one look reads; the rest is read by the next.
 _AT_ONCE = 1000
@@ -67,7 +67,7 @@ def alert_sensor(
             took = "took" if each.delivery.arrived else "did not take"
             said = f"{each.delivery.channel} {took} {each.message.title!r}: {each.delivery.said}"
             context.log.info(said)
-        current = status(settings, now, "daemon")
+        current = beside(settings, now, looked.active)
     state = status_asset.state_of(current)
     context.update_cursor(Cursor(read, state).text())
     if state == cursor.status:

@@ -16,10 +16,8 @@ from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.condition import Level, rank
 from kajovo_dr.alerts.ledger import Observer
 from kajovo_dr.alerts.transitions import Standing
-from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Entry
-from kajovo_dr.backups.recovery_point import RecoveryPoint, recovery_point
-from kajovo_dr.backups.store import open_store
+from kajovo_dr.backups.recovery_point import RecoveryPoint, point_of
 from kajovo_dr.errors import DrError, NotProtected
 from kajovo_dr.recovery import drill_history
 from kajovo_dr.recovery.drill_record import DrillRecord
@@ -27,7 +25,7 @@ from kajovo_dr.settings import Settings
 from kajovo_dr.watch.disk_forecast import DiskForecast, forecast
 from kajovo_dr.watch.look import peek
 from kajovo_dr.watch.next_runs import NextRun, next_runs
-from kajovo_dr.watch.protected import protected
+from kajovo_dr.watch.scene import Scene
 
 T = TypeVar("T")
 
@@ -81,28 +79,29 @@ class Status:
 
 def status(settings: Settings, now: datetime, observer: Observer = "watchdog") -> Status:
     """Look at everything as an observer does; nothing is written down and nobody is told."""
-    wrong = peek(settings, observer, now)
-    known = book.read(settings.state)
+    return beside(settings, now, peek(settings, observer, now))
+
+
+def beside(settings: Settings, now: datetime, wrong: Sequence[Standing]) -> Status:
+    """The facts beside what a look has found wrong."""
+    scene = Scene(settings, now, book.read(settings.state), "watchdog")
+    known, server = scene.known, _or_none(lambda: scene.server)
     looks = {name: seen.at for name, seen in known.looks.items()}
-    store, server = _or_none(lambda: open_store(settings)), _or_none(lambda: protected(settings))
     history = _or_none(lambda: drill_history.read(settings.state).drills) or ()
-    point = None
-    if store is not None and server is not None:
-        point = _or_none(lambda: recovery_point(settings, store, server, now))
-    entries = (_or_none(lambda: catalog.entries(store)) if store is not None else None) or []
+    entries = _or_none(lambda: scene.entries) or []
     return Status(
         now=now,
         database=server.dbname if server is not None else "",
-        point=point,
+        point=_or_none(lambda: point_of(settings, scene.ours, now)),
         backups=_counted(entries),
         newest=entries[-1].path.name if entries else "",
         drill=history[-1] if history else None,
-        disk=_or_none(lambda: forecast(store, now)) if store is not None else None,
+        disk=_or_none(lambda: forecast(scene.store, now)),
         folder=str(settings.store_dir),
         runs=tuple(next_runs(settings, now)),
         daemon_at=looks.get("daemon"),
         watchdog_at=looks.get("watchdog"),
-        channels=len(_or_none(lambda: channels.channels(settings)) or ()),
+        channels=len(channels.readable(settings)[0]),
         waiting=len(known.waiting),
         wrong=tuple(wrong),
     )
