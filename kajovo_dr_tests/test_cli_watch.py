@@ -101,6 +101,8 @@ def test_the_watchdog_on_a_new_machine_is_critical_and_tells_it_once(
     assert sorted(titles) == ["CRITICAL", "WARNING:"]
     assert shell("watchdog").code == 2
     assert len(receiver.requests) == 2
+    assert shell("watchdog").code == 2
+    assert "was put aside" in receiver.requests[2].json["title"]
 
 
 def test_the_watchdog_knows_what_it_cannot_know(shell: Shell, settings: Settings) -> None:

@@ -86,10 +86,11 @@ def _deliver(
 
 def _batch(ledger: Ledger, channel: str, now: datetime) -> list[Waiting]:
     """The messages for a channel, oldest first, if its turn has come. One that it has refused again
-    and again must not keep the rest from it, and stands last.
+    and again must not keep the rest from it, and stands last, with all that is said of the same.
     """
     found = [each for each in ledger.waiting if channel in each.channels]
-    found = sorted(found, key=lambda each: each.channels[channel].tries >= _STUBBORN)[:_AT_ONCE]
+    stubborn = {each.key for each in found if each.channels[channel].tries >= _STUBBORN}
+    found = sorted(found, key=lambda each: each.key in stubborn)[:_AT_ONCE]
     return found if found and found[0].channels[channel].next_at <= now else []
 
 

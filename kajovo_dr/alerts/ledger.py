@@ -13,9 +13,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,17 +50,19 @@ class Attempt(BaseModel):
 
 
 class Waiting(BaseModel):
-    """A message and the channels that have not got it yet."""
+    """A message and the channels that have not got it yet. key: of what it tells."""
 
     model_config = ConfigDict(extra="forbid")
 
+    key: str
     message: Message
     channels: dict[str, Attempt]
 
 
 class Seen(BaseModel):
     """When somebody looked last. uptime_s: seconds since the machine was started, then;
-    boot: which start that was, where the system can tell.
+    boot: which start that was, where the system can tell; settings: digests of those that the
+    judgements depend on, by name.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,6 +70,7 @@ class Seen(BaseModel):
     at: AwareDatetime
     uptime_s: float
     boot: str = ""
+    settings: dict[str, str] = Field(default_factory=dict)
 
 
 class Trouble(BaseModel):
@@ -79,11 +83,16 @@ class Trouble(BaseModel):
 
 
 class Ledger(BaseModel):
-    """All of it. looks: by observer. lost: messages that were given up."""
+    """All of it. id: of this ledger; another one has not seen what this one has. looks: by
+    observer. lost: messages that were given up. renewed_at: when it took the place of one that
+    could not be read.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
+    id: str = Field(default_factory=lambda: secrets.token_hex(8))
+    renewed_at: AwareDatetime | None = None
     standings: dict[str, Standing] = Field(default_factory=dict)
     waiting: list[Waiting] = Field(default_factory=list)
     looks: dict[str, Seen] = Field(default_factory=dict)
@@ -210,10 +219,11 @@ def _parsed(path: Path, content: bytes, *, put_aside: bool = False) -> Ledger:
             )
         return Ledger.model_validate_json(content)
     except (ValueError, ValidationError, RecursionError):
-        if put_aside:
-            with contextlib.suppress(OSError):  # then it is lost: it is about to be replaced
-                path.replace(path.with_name(f"{path.name}.damaged"))
-        return Ledger()
+        if not put_aside:
+            return Ledger()
+        with contextlib.suppress(OSError):  # then it is lost: it is about to be replaced
+            path.replace(path.with_name(f"{path.name}.damaged"))
+        return Ledger(renewed_at=datetime.now(UTC))
 
 
 def _printable(condition: Condition) -> Condition:
@@ -229,8 +239,10 @@ def _clean(value: Any) -> Any:
     return tuple(_clean(each) for each in value) if isinstance(value, tuple) else value
 
 
-def queue(ledger: Ledger, message: Message, takers: Collection[str], now: datetime) -> None:
-    """Write a message down for the channels that take it."""
+def queue(
+    ledger: Ledger, key: str, message: Message, takers: Collection[str], now: datetime
+) -> None:
+    """Write a message about something down for the channels that take it."""
     if takers:
         attempts = {name: Attempt(next_at=now) for name in takers}
-        ledger.waiting.append(Waiting(message=message, channels=attempts))
+        ledger.waiting.append(Waiting(key=key, message=message, channels=attempts))

@@ -78,12 +78,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class Rules:
-    """How looks are judged: the moment, whether anybody can be told, and after how many seconds
-    what lasts is said again (0: never).
+    """How looks are judged: the moment, who can be told of which severities, and after how many
+    seconds what lasts is said again (0: never).
     """
 
     now: datetime
-    telling: bool = True
+    hearing: frozenset[Severity] = frozenset({"warning", "critical"})
     repeat_s: float = 0
 
 
@@ -94,13 +94,13 @@ def seen(
 
     Without anybody to tell, nothing counts as told: it is said once there is somebody.
     """
-    if standing is not None and condition.at is not None and condition.at < standing.seen_at:
-        return standing, None  # an event of the past: whoever looked before has seen a later one
+    if standing is not None and _is_past(condition, standing, rules.now):
+        return standing, None  # whoever looked before has seen a later event
     current = _updated(standing, condition, rules.now, covered=covered)
     change = _change(current, condition, rules, covered=covered)
-    if change is None:
-        return (None if _forgettable(current) else current), None
     audience = _audience(current, condition.worse)
+    if change is None or rules.hearing.isdisjoint(audience):
+        return (None if _forgettable(current) else current), None
     notice = Notice(change, current, current.told, standing, audience, condition.worse)
     known = current.model_copy(
         update={
@@ -112,6 +112,11 @@ def seen(
         }
     )
     return (None if _forgettable(known) else known), notice
+
+
+def _is_past(condition: Condition, standing: Standing, now: datetime) -> bool:
+    """Whether it is an event of before; one of the future was seen by a clock that was wrong."""
+    return condition.at is not None and condition.at < standing.seen_at <= now
 
 
 def missing(standing: Standing, rules: Rules) -> tuple[Standing | None, Notice | None]:
@@ -170,8 +175,6 @@ _TAKEN_OVER = (
 def _change(
     current: Standing, condition: Condition, rules: Rules, *, covered: bool
 ) -> Change | None:
-    if not rules.telling:
-        return None
     if current.level == "ok":
         return _end(current, condition)
     if covered or not _lasted(current, condition, rules.now):

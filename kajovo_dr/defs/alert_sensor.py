@@ -6,12 +6,13 @@ Not here: what events mean (``run_sources``), looking and telling (``watch.look`
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.event_api import RunStatusChangeEventType, RunStatusChangeRecordsFilter
 
+from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.condition import Condition
 from kajovo_dr.defs import run_sources, status_asset
 from kajovo_dr.defs.resources import Environment, operator_errors
@@ -30,10 +31,14 @@ _SUCCESS: RunStatusChangeEventType = dg.DagsterEventType.RUN_SUCCESS
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far Dagster's events were read, by kind, and the status that was reported last."""
+    """How far Dagster's events were read, by kind, and the status that was reported last.
+
+    ledger: the id of the one that knows of them.
+    """
 
     read: dict[str, int]
     status: str = ""
+    ledger: str = ""
 
     @classmethod
     def of(cls, text: str | None) -> "Cursor":
@@ -42,7 +47,11 @@ class Cursor:
 
     def text(self) -> str:
         """What is saved."""
-        return json.dumps({"read": self.read, "status": self.status})
+        return json.dumps(asdict(self))
+
+    def fitting(self, ledger: str) -> "Cursor":
+        """Itself; one that begins anew when the ledger is another one, which knows of nothing."""
+        return self if self.ledger == ledger else Cursor({}, self.status, ledger)
 
 
 @dg.sensor(
@@ -55,9 +64,10 @@ def alert_sensor(
     context: dg.SensorEvaluationContext, environment: Environment
 ) -> dg.SensorResult | dg.SkipReason:
     """Look, and report the status when it has changed."""
-    cursor = Cursor.of(context.cursor)
     with operator_errors():
         settings, now = environment.settings(), datetime.now(UTC)
+        with book.change(settings.state) as ledger:  # which puts one aside that cannot be read
+            cursor = Cursor.of(context.cursor).fitting(ledger.id)
         for dead in reap(context.instance, settings, now):
             context.log.warning(str(dead))
         read, found = _new(settings, context.instance, cursor, now)
@@ -69,7 +79,7 @@ def alert_sensor(
             context.log.info(said)
         current = beside(settings, now, looked.active)
     state = status_asset.state_of(current)
-    context.update_cursor(Cursor(read, state).text())
+    context.update_cursor(Cursor(read, state, cursor.ledger).text())
     if state == cursor.status:
         return dg.SkipReason(f"nothing new; {len(looked.active)} things are wrong")
     return dg.SensorResult(asset_events=status_asset.events(current, settings.timezone))

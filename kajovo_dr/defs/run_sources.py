@@ -142,12 +142,15 @@ def _checks(
     at: datetime,
     link: str,
 ) -> Iterator[Condition]:
-    """What a run's checks found: together with the run when that failed, else by itself."""
+    """What a run's checks found: together with the run when that failed, else by itself. What a
+    person launched is over when it has failed, and so are its checks.
+    """
     records = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     for record in records:
         found = record.get_dagster_event().asset_check_evaluation_data
         asset, check = found.asset_key.to_user_string(), found.check_name
-        if check in _FROM_FILES:
+        told_with_run = failed_run and run.job_name not in SCHEDULED and not found.passed
+        if check in _FROM_FILES or told_with_run:
             continue
         key = f"check:{asset}:{check}"
         if found.passed:

@@ -20,11 +20,14 @@ from kajovo_dr.settings import Settings
 from kajovo_dr.watch.disk_forecast import DiskForecast, forecast
 from kajovo_dr.watch.scene import Scene
 
-FAMILIES = ("rpo", "damaged", "change", "store")
+_OF_FILES = ("damaged", "damaged_many", "untrusted_many", "vanished", "change")
+FAMILIES = ("store", "rpo", *_OF_FILES)
 #: A new dump needs about as much room as the last one; `take` asks for the same.
 _MARGIN = 1.1
 #: Dump files that are told of one by one.
 _MANY = 5
+#: Fewer backups may be cleared away by a person at once.
+_ENOUGH = 4
 _LEVELS: dict[str, Level] = {"pass": "ok", "warn": "warning", "fail": "critical"}
 #: The only comparison that finds the same again at each backup; the others tell of one moment.
 _LASTS = "tables_still_change"
@@ -42,10 +45,12 @@ def conditions(scene: Scene) -> Iterator[Condition]:
             "store", "critical", scene.words("store_lost", why=why), next="kajovo-dr doctor"
         )
         yield _unknown(scene, why)
-        yield from (*scene.kept("damaged"), *scene.kept("change"))
+        for family in _OF_FILES:
+            yield from scene.kept(family)
         return
     yield _room(scene, disk)
     yield from damaged
+    yield from _vanished(scene)
     try:
         yield _rpo(scene)
     except (DrError, OSError) as failure:
@@ -146,29 +151,47 @@ def _level(settings: Settings, age_s: float) -> Level:
 
 def _damage(scene: Scene) -> Iterator[Condition]:
     """An old one is a warning: what is newer than it is proven."""
+    damaged = []
     for entry in scene.entries:
         if entry.backup is not None and entry.backup.state == "damaged":
-            name = entry.path.name
-            what = scene.words("damaged", name=name, why=entry.backup.reason)
+            name, why = entry.path.name, entry.backup.reason
             old = _overtaken(scene, entry.backup.manifest)
-            yield _damaged(name, what, "warning" if old else "critical")
-    yield from _untrusted(scene)
+            what = scene.words("damaged", name=name, why=why)
+            damaged.append(_damaged(name, what, "warning" if old else "critical"))
+    untrusted = [
+        _damaged(name, scene.words("untrusted", name=name, why=entry.problem), "warning")
+        for entry in scene.entries
+        if entry.backup is None and (name := entry.path.name)
+    ]
+    yield from _few(scene, "damaged_many", damaged)
+    yield from _few(scene, "untrusted_many", untrusted)
 
 
-def _untrusted(scene: Scene) -> Iterator[Condition]:
-    """Dump files that are no backups. Many at once have one cause, and are one trouble: nobody
-    reads a hundred messages.
-    """
-    found = [entry for entry in scene.entries if entry.backup is None]
-    many = len(found) > _MANY
-    if many:
-        name, why = found[-1].path.name, found[-1].problem
-        what = scene.words("untrusted_many", count=len(found), name=name, why=why)
-        yield Condition("damaged", "warning", what, next="kajovo-dr list")
-    for entry in found:
-        what = scene.words("untrusted", name=entry.path.name, why=entry.problem)
-        one = _damaged(entry.path.name, what, "warning")
-        yield replace(one, covered_by=("damaged",) if many else ())
+def _few(scene: Scene, text: str, found: list[Condition]) -> Iterator[Condition]:
+    """Many at once have one cause, and are one trouble: nobody reads a hundred messages."""
+    if len(found) <= _MANY:
+        yield from found
+        return
+    worst = max(found, key=lambda each: rank(each.level))
+    newest = found[-1]
+    yield replace(worst, key=text, what=scene.words(text, count=len(found), why=newest.what))
+    yield from (replace(each, covered_by=(text,)) for each in found)
+
+
+def _vanished(scene: Scene) -> Iterator[Condition]:
+    """Most of them gone at once: deleted, or the disk is no longer where it was."""
+    last, now = scene.known.standings.get("vanished"), len(scene.entries)
+    before = int(last.memo) if last is not None and last.memo else 0
+    if before >= _ENOUGH and now * 2 < before:
+        yield Condition(
+            f"vanished:{scene.now.isoformat(timespec='seconds')}",
+            "critical",
+            scene.words("vanished", folder=scene.store.folder, before=before, now=now),
+            next="kajovo-dr list",
+            since=scene.now,
+            lasting=False,
+        )
+    yield Condition("vanished", "ok", "", memo=str(now))
 
 
 def _overtaken(scene: Scene, manifest: Manifest) -> bool:
@@ -194,8 +217,10 @@ def _changes(scene: Scene) -> Iterator[Condition]:
     last, proven = scene.known.standings.get("change"), scene.proven
     if not proven:
         return
-    fresh = [each for each in proven if last is None or each.name > last.memo]
-    for backup in fresh if last is not None else fresh[-1:]:
+    # a memo of a backup that is none of these is of a clock that was wrong, or of another store
+    known = last is not None and last.memo <= proven[-1].name
+    fresh = [each for each in proven if last is None or not known or each.name > last.memo]
+    for backup in fresh if known else fresh[-1:]:
         found = compare_with_previous(scene.settings, backup, _before(backup, proven))
         for check in dict.fromkeys(change.check for change in found if change.check != _LASTS):
             yield _changed(scene, backup, [each for each in found if each.check == check])

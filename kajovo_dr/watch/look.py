@@ -6,9 +6,11 @@ is said (``alerts.transitions``), who looks when (the daemon's sensor, the watch
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from kajovo_dr.alerts import channels, delivery
 from kajovo_dr.alerts import ledger as book
@@ -20,7 +22,7 @@ from kajovo_dr.alerts.message import Message
 from kajovo_dr.alerts.transitions import Notice, Rules, Standing
 from kajovo_dr.errors import DrError
 from kajovo_dr.settings import Settings
-from kajovo_dr.watch import backup_sources, machine_sources, metrics, recovery_sources
+from kajovo_dr.watch import agreement, backup_sources, machine_sources, metrics, recovery_sources
 from kajovo_dr.watch.message_text import written
 from kajovo_dr.watch.scene import Scene
 from kajovo_dr.watch.uptime import boot_id, uptime_s
@@ -63,14 +65,18 @@ def look(
     measured, more_families = gather(scene, [_measuring(scene, found)])
     found, families = [*found, *measured], families | more_families
     known = _known(settings)
-    rules = Rules(now, bool(known), settings.alert_repeat_hours * 3600)
+    hearing = frozenset(severity for each in known for severity in each.severities)
+    rules = Rules(now, hearing, settings.alert_repeat_hours * 3600)
     with book.change(settings.state) as ledger:
         notices = _worst_first(ledger.observe(found, families, rules))
         ledger.looks.pop(observer, None)  # whoever looked last stands last
-        ledger.looks[observer] = Seen(at=now, uptime_s=passed, boot=boot_id())
+        ledger.looks[observer] = Seen(
+            at=now, uptime_s=passed, boot=boot_id(), settings=agreement.digests(settings)
+        )
         messages = [written(notice, scene.words, now) for notice in notices]
         for notice, message in zip(notices, messages, strict=True):
-            book.queue(ledger, message, _takers(known, notice, message), now)
+            takers = _takers(known, notice, message)
+            book.queue(ledger, notice.standing.key, message, takers, now)
     sent = delivery.deliver_waiting(settings, known, now) if known else []
     active = book.read(settings.state).active
     return Looked(tuple(active), tuple(messages), tuple(sent))
@@ -85,7 +91,7 @@ def peek(settings: Settings, observer: Observer, now: datetime) -> list[Standing
     """All that is wrong now, by whomever it was seen, the worst first; nobody is told."""
     found, families = _seen(settings, observer, now)
     ledger = book.read(settings.state)
-    ledger.observe(found, families, Rules(now, telling=False))
+    ledger.observe(found, families, Rules(now, hearing=frozenset()))
     return ledger.active
 
 
@@ -105,25 +111,35 @@ def gather(scene: Scene, sources: Iterable[Source]) -> tuple[list[Condition], se
             found.extend(list(source.look()))
             families.update(source.families)
         except Exception as bug:  # noqa: BLE001 - one source that fails must not silence the others
-            why = f"{type(bug).__name__}: {bug}"
-            what = scene.words("source", name=source.name, why=why)
+            what = scene.words("source", name=source.name, why=_place(bug))
             found.append(
                 Condition(f"source:{source.name}", "unknown", what, next="kajovo-dr doctor")
             )
     return found, families
 
 
+def _place(bug: Exception) -> str:
+    """Where it was raised: its words may quote a URL."""
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{type(bug).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+
+
 def _sources(scene: Scene, passed: float) -> Iterator[Source]:
-    machine: tuple[str, ...] = machine_sources.FAMILIES
+    machine = machine_sources.families(scene.observer)
+    judging = (
+        Source("backups", backup_sources.FAMILIES, lambda: backup_sources.conditions(scene)),
+        Source("recovery", recovery_sources.FAMILIES, lambda: recovery_sources.conditions(scene)),
+    )
+    differing = agreement.differing(scene)
+    if not differing:
+        yield from judging
     if scene.observer == "watchdog":
-        machine += machine_sources.OF_WATCHDOG
-    yield Source("backups", backup_sources.FAMILIES, lambda: backup_sources.conditions(scene))
-    yield Source("recovery", recovery_sources.FAMILIES, lambda: recovery_sources.conditions(scene))
+        yield Source("settings", ("settings",), lambda: agreement.conditions(scene, differing))
     yield Source("machine", machine, lambda: machine_sources.conditions(scene, passed))
 
 
 def _measuring(scene: Scene, found: Sequence[Condition]) -> Source:
-    return Source("metrics", ("metrics",), lambda: _measured(scene, found))
+    return Source("metrics", (f"metrics_{scene.observer}",), lambda: _measured(scene, found))
 
 
 def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:
@@ -135,7 +151,8 @@ def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:
         metrics.write(path, metrics.metrics(scene.settings, scene.now, found))
     except (DrError, OSError) as failure:
         what = scene.words("metrics", why=failure)
-        yield Condition("metrics", "warning", what, next="kajovo-dr doctor --settings")
+        key = f"metrics_{scene.observer}"  # who else looks may be allowed to write it
+        yield Condition(key, "warning", what, next="kajovo-dr doctor --settings")
 
 
 def _known(settings: Settings) -> list[Channel]:

@@ -12,14 +12,15 @@ from datetime import timedelta
 
 from kajovo_dr.alerts import channels
 from kajovo_dr.alerts.condition import Condition
+from kajovo_dr.alerts.ledger import Observer, path_of
 from kajovo_dr.errors import DrError
 from kajovo_dr.watch import ui_health
 from kajovo_dr.watch.scene import Scene
 from kajovo_dr.watch.uptime import boot_id, clock_moved_s
 
-FAMILIES = ("clock", "watchdog", "channel", "channels")
-#: The watchdog's alone: a daemon that can look cannot tell that it is dead.
-OF_WATCHDOG = ("daemon", "ui", "parts")
+_OF_WATCHDOG = ("daemon", "ui", "parts")
+#: Files that were put aside are told of for this long.
+_RENEWED = timedelta(days=1)
 #: Seconds that a clock may differ from the time that passed: network time moves it by less.
 _JUMP_S = 300.0
 #: A part that has just been started has not said so yet.
@@ -27,11 +28,21 @@ _PART_S = 60.0
 #: Seconds until a channel that does not take messages is told of through the others.
 _CHANNEL_S = 600.0
 _UP = "kajovo-dr up"
+_SETTINGS = "kajovo-dr doctor --settings"
+
+
+def families(observer: Observer) -> tuple[str, ...]:
+    """What an observer looks at: a daemon that can look cannot tell that it is dead, and each has
+    channels of its own.
+    """
+    common = ("clock", "ledger", "watchdog", "channel", f"channels_{observer}")
+    return (*common, *_OF_WATCHDOG) if observer == "watchdog" else common
 
 
 def conditions(scene: Scene, uptime_s: float) -> Iterator[Condition]:
     """All of them. uptime_s: seconds since this machine was started."""
     yield from _clock(scene, uptime_s)
+    yield from _renewed(scene)
     yield from _channels(scene)
     if scene.observer == "watchdog":
         yield from _daemon(scene)
@@ -72,7 +83,7 @@ def _daemon(scene: Scene) -> Iterator[Condition]:
     last = scene.known.looks.get("daemon")
     if last is None:
         yield Condition("daemon", "unknown", words("daemon_never"), words("none"), allowed, _UP)
-    elif (silent := scene.now - last.at) > limit:
+    elif (silent := abs(scene.now - last.at)) > limit:  # a look of the future is none, either
         figure = words.duration(silent.total_seconds())
         what = words("daemon_silent")
         yield Condition("daemon", "critical", what, figure, allowed, _UP, last.at)
@@ -105,31 +116,47 @@ def _watchdog(scene: Scene) -> Iterator[Condition]:
     """It is missed once it has looked; whether there is one at all, the status says."""
     last = scene.known.looks.get("watchdog")
     limit = timedelta(minutes=scene.settings.watchdog_silent_minutes)
-    if last is None or scene.now - last.at <= limit:
+    if last is None or abs(scene.now - last.at) <= limit:
         return
     words = scene.words
     yield Condition(
         "watchdog",
         "warning",
         words("watchdog_silent"),
-        words.duration((scene.now - last.at).total_seconds()),
+        words.duration(abs(scene.now - last.at).total_seconds()),
         words.duration(limit.total_seconds()),
         "kajovo-dr watchdog --install-help",
         last.at,
     )
 
 
+def _renewed(scene: Scene) -> Iterator[Condition]:
+    at = scene.known.renewed_at
+    if at is None or scene.now - at > _RENEWED:
+        return
+    name = path_of(scene.settings.state).name + ".damaged"
+    yield Condition(
+        f"ledger:{at.isoformat(timespec='seconds')}",
+        "warning",
+        scene.words("renewed", name=name),
+        next="kajovo-dr status",
+        since=at,
+        lasting=False,
+    )
+
+
 def _channels(scene: Scene) -> Iterator[Condition]:
-    words = scene.words
+    words, key = scene.words, f"channels_{scene.observer}"
     hint = "kajovo-dr alert --test"
     readable, problems = channels.readable(scene.settings)
     known = {channel.name for channel in readable}
     if problems:
         why = "; ".join(map(str, problems))
-        yield Condition("channels", "critical", words("channels_bad", why=why), next=hint)
+        yield Condition(key, "critical", words("channels_bad", why=why), next=hint)
     elif not known:
-        what = words("channels_none")
-        yield Condition("channels", "warning", what, next="kajovo-dr doctor --settings")
+        yield Condition(key, "warning", words("channels_none"), next=_SETTINGS)
+    elif not any("critical" in channel.severities for channel in readable):
+        yield Condition(key, "warning", words("channels_deaf"), next=_SETTINGS)
     for name, trouble in scene.known.troubles.items():
         lasted = (scene.now - trouble.since).total_seconds()
         if name in known and lasted >= _CHANNEL_S:

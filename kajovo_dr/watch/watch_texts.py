@@ -49,8 +49,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         # backups
         "damaged": "the backup {name} is damaged: {why}",
         "untrusted": "the dump file {name} is not a backup that can be trusted: {why}",
-        "untrusted_many": "{count} dump files are not backups that can be trusted; the newest is"
-        " {name}: {why}",
+        "untrusted_many": "{count} dump files are not backups that can be trusted; of the newest:"
+        " {why}",
         "change_no_table_gone": "a table is gone since the backup before {name}: {what}",
         "change_no_table_shrank": "a table has shrunk since the backup before {name}: {what}",
         "change_schema_unchanged": "the schema has changed since the backup before {name}: {what}",
@@ -93,6 +93,14 @@ TEXTS: dict[Language, dict[str, str]] = {
         "channels_none": "no alert channel is configured: nobody is told of anything",
         "channels_bad": "not every alert can be sent: {why}",
         "source": "a part of the watch is broken, {name}: {why}",
+        "settings": "the watchdog has other settings than Dagster's daemon, and leaves backups and"
+        " recoveries to it: {names}",
+        "renewed": "the file of what people were told could not be read and was put aside as"
+        " {name}: some of it may be told again, and what waited to be sent is lost",
+        "channels_deaf": "no channel takes what is critical",
+        "vanished": "backups have vanished from the store {folder}: {before} were there at the last"
+        " look, {now} are now",
+        "damaged_many": "{count} backups are damaged; of the newest: {why}",
         "metrics": "metrics are not written: {why}",
         # Dagster
         "run": "a run of {job} failed in {step}: {why}",
@@ -140,8 +148,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "none": "žádná",
         "damaged": "záloha {name} je poškozená: {why}",
         "untrusted": "soubor {name} není záloha, které lze věřit: {why}",
-        "untrusted_many": "souborů, které nejsou zálohami, jimž lze věřit: {count}; nejnovější je"
-        " {name}: {why}",
+        "untrusted_many": "souborů, které nejsou zálohami, jimž lze věřit: {count}; o nejnovějším:"
+        " {why}",
         "change_no_table_gone": "od zálohy před {name} zmizela tabulka: {what}",
         "change_no_table_shrank": "od zálohy před {name} se zmenšila tabulka: {what}",
         "change_schema_unchanged": "od zálohy před {name} se změnilo schéma: {what}",
@@ -180,6 +188,14 @@ TEXTS: dict[Language, dict[str, str]] = {
         "channels_none": "není nastaven žádný kanál pro upozornění: nikdo se nic nedozví",
         "channels_bad": "ne všechna upozornění lze posílat: {why}",
         "source": "část hlídání je rozbitá, {name}: {why}",
+        "settings": "hlídač má jiné nastavení než démon Dagsteru a zálohy i obnovy nechává na něm:"
+        " {names}",
+        "renewed": "soubor s tím, co už bylo ohlášeno, nešel přečíst a byl odložen jako {name}:"
+        " něco může být ohlášeno znovu, a co čekalo na odeslání, je ztraceno",
+        "channels_deaf": "žádný kanál nepřijímá kritická upozornění",
+        "vanished": "z úložiště {folder} zmizely zálohy: při posledním pohledu jich bylo {before},"
+        " teď {now}",
+        "damaged_many": "poškozených záloh: {count}; o nejnovější: {why}",
         "metrics": "metriky se nezapisují: {why}",
         "run": "běh úlohy {job} selhal v kroku {step}: {why}",
         "run_dead": "běh úlohy {job} skončil beze slova: {why}",

@@ -63,7 +63,7 @@ class Post:
                     at=self.now,
                 )
                 takers = [each.name for each in channels.channels(self.settings)]
-                book.queue(ledger, message, takers, self.now)
+                book.queue(ledger, name[0], message, takers, self.now)
 
     def send(self, *, seconds: float = 0) -> list[str]:
         """What came of each attempt, some time later."""
@@ -246,6 +246,20 @@ def test_a_clock_that_went_back_holds_up_nothing(post: Post, http_receiver: Http
     post.write("1")
     post.send()
     assert post.send(seconds=-86_400) == ["1 json-1 True"]
+
+
+def test_a_message_that_is_always_refused_lets_others_pass_but_none_of_the_same(
+    post: Post, http_receiver: HttpReceiver
+) -> None:
+    post.configure(http_receiver.url)
+    http_receiver.answer(400)
+    post.write("a1", "a2", "b1")
+    for _ in range(12):
+        post.send(seconds=1000)
+    assert said(http_receiver)[-1] == "a1*"
+    http_receiver.answer(200)
+    post.send(seconds=1000)
+    assert said(http_receiver)[-3:] == ["b1", "a1*", "a2"]
 
 
 def test_who_has_fewer_channels_leaves_the_others_their_messages(

@@ -56,12 +56,16 @@ def look(state: Path, *conditions: Condition, hours: float = 0) -> list[str]:
         return [each.change for each in ledger.observe(conditions, {"store"}, rules)]
 
 
+def is_empty(ledger: book.Ledger) -> bool:
+    return ledger.model_copy(update={"id": ""}) == book.Ledger(id="")
+
+
 def store(level: Level, what: str = "what") -> Condition:
     return Condition("store", level, what)
 
 
 def test_a_ledger_that_nobody_wrote_is_empty_and_reading_makes_no_file(state: Path) -> None:
-    assert book.read(state) == book.Ledger()
+    assert is_empty(book.read(state))
     assert not state.exists()
 
 
@@ -152,7 +156,7 @@ def test_a_damaged_file_is_put_aside_as_it_was_and_all_is_told_anew(
 ) -> None:
     look(state, store("critical"))
     book.path_of(state).write_bytes(content)
-    assert book.read(state) == book.Ledger()
+    assert is_empty(book.read(state))
     assert book.path_of(state).read_bytes() == content  # who only reads changes nothing
     assert look(state, store("critical")) == ["begins"]
     assert (state / "alerts.json.damaged").read_bytes() == content
@@ -243,7 +247,7 @@ def test_a_message_that_nobody_takes_is_not_kept() -> None:
     message = Message(
         id="1", kind="warning", severity="warning", audience=(), title="t", body="b", at=NOW
     )
-    book.queue(ledger, message, [], NOW)
+    book.queue(ledger, "rpo", message, [], NOW)
     assert ledger.waiting == []
-    book.queue(ledger, message, ["json-1"], NOW)
+    book.queue(ledger, "rpo", message, ["json-1"], NOW)
     assert ledger.waiting[0].channels["json-1"].next_at == NOW

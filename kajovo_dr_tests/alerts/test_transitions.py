@@ -14,6 +14,7 @@ import pytest
 
 from kajovo_dr.alerts.condition import LEVELS, Condition, Level, Worse, rank
 from kajovo_dr.alerts.ledger import Ledger
+from kajovo_dr.alerts.message import Severity
 from kajovo_dr.alerts.transitions import Notice, Rules
 
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)
@@ -27,11 +28,12 @@ class Days:
         self.ledger = Ledger()
         self.now = START
         self.telling = True
+        self.hearing: frozenset[Severity] = frozenset({"warning", "critical"})
         self.repeat_s = repeat_h * 3600
 
     def look(self, *conditions: Condition, hours: float = 1) -> list[Notice]:
         self.now += timedelta(hours=hours)
-        rules = Rules(self.now, self.telling, self.repeat_s)
+        rules = Rules(self.now, self.hearing if self.telling else frozenset(), self.repeat_s)
         notices = self.ledger.observe(conditions, {"store", "rpo"}, rules)
         # as it is read by the next look
         self.ledger = Ledger.model_validate_json(self.ledger.model_dump_json())
@@ -308,7 +310,26 @@ def test_a_trouble_that_nobody_was_told_of_is_no_part_of_the_next() -> None:
     assert notice.standing.trouble_since == days.now
 
 
+def test_what_no_channel_takes_waits_until_one_does() -> None:
+    days = Days()
+    days.hearing = frozenset({"warning"})
+    assert days.say(store("warning")) == ["store begins"]
+    assert days.say(store("critical")) == ["store worse"]  # of a trouble that they know
+    assert days.say() == ["store over"]
+    assert days.say(store("critical")) == []
+    days.hearing = frozenset({"critical"})
+    assert days.say(store("critical")) == ["store begins"]
+
+
 # -------------------------------------------------------------------------------------- events
+
+
+def test_an_event_of_the_future_does_not_hide_those_of_now() -> None:
+    days = Days()
+    wrong = START + timedelta(days=30)  # the clock was ahead while it was seen
+    days.say(Condition("run:x", "ok", "", at=wrong))
+    failed = Condition("run:x", "critical", "it failed", at=START + timedelta(hours=2))
+    assert days.say(failed) == ["run:x begins"]
 
 
 def event(level: Level, hour: float, **more: object) -> Condition:

@@ -6,6 +6,7 @@ both receivers once.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +14,12 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
+from psycopg import sql
 
 from kajovo_dr.alerts import ledger
 from kajovo_dr.backups.prove import prove
 from kajovo_dr.backups.take import take
+from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.recovery import drill_history
 from kajovo_dr.settings import Settings
@@ -29,6 +32,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by POSIX 
 JOB = "postgres_backup_job"
 SUCCESS = dg.DagsterRunStatus.SUCCESS
 DAY = timedelta(days=1)
+#: In both URLs.
+SECRET = "p4ssw0rd-0f-ch4nn3ls"
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def receivers(
     drill_history.append(settings.state, drill(started_at=clock.now(), finished_at=clock.now()))
     days = sorted({first.day, (first.replace(hour=12) + 2 * DAY).day})
     monkeypatch.setenv("KAJOVO_DR_BACKUP_CRON", f"0 6 {','.join(map(str, days))} * *")
-    with HttpReceiver() as http, MailReceiver() as mail:
+    with HttpReceiver(f"/{SECRET}") as http, MailReceiver(password=SECRET) as mail:
         monkeypatch.setenv("KAJOVO_DR_ALERT_URLS", f"{http.url} {mail.url}")
         monkeypatch.setenv("KAJOVO_DR_UI_URL", "http://127.0.0.1:3999")
         yield http, mail
@@ -121,3 +126,16 @@ def test_each_transition_reaches_people_once_over_kills_of_the_daemon(
     daemons.wait_for_runs(JOB, SUCCESS, SUCCESS)
     look_until(daemons, lambda: told.of(stale) == ["CRITICAL", "OVER"], "Dagster has one, too")
     assert (told.of(none), told.of(old)) == (["CRITICAL", "OVER"], over)
+    assert SECRET not in daemons.said()
+    assert SECRET not in stored()
+
+
+def stored() -> str:
+    """All that Dagster has stored: runs, events, ticks, cursors."""
+    server = Server.from_url(os.environ["KAJOVO_DR_DAGSTER_URL"], setting="KAJOVO_DR_DAGSTER_URL")
+    with databases.connect(server) as session:
+        tables = [table for _, table in databases.counted_tables(session)]
+        queries = [sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(t)) for t in tables]
+        rows = [row for query in queries for (row,) in session.execute(query).fetchall()]
+    assert any("postgres_backup" in row for row in rows)
+    return "\n".join(rows)

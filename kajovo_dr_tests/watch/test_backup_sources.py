@@ -269,7 +269,7 @@ def test_many_dump_files_that_broke_at_once_are_one_trouble_and_the_worst_is_tol
         each.rename(away / each.name)
     worst, many = watch.look(NOON + MINUTE)
     assert worst.head.startswith(f"CRITICAL: no backup of {DATABASE} is proven")
-    assert many.head.startswith("WARNING: 21 dump files are not backups that can be trusted; the")
+    assert many.head.startswith("WARNING: 21 dump files are not backups that can be trusted; of")
     assert many.lines["Next"] == "kajovo-dr list"
     assert watch.look(NOON + 2 * MINUTE) == []
     for each in manifests:
@@ -432,3 +432,26 @@ def test_a_real_small_disk_is_told_and_what_was_told_is_kept_beside_it(watch: Wa
         assert told.head == f"CRITICAL: the next backup does not fit into the store {small}"
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_backups_that_vanish_at_once_are_told_of_those_cleared_away_are_not(watch: Watch) -> None:
+    made = [watch.proven(NOON - hour * HOUR) for hour in range(8)]
+    assert watch.look(NOON + MINUTE) == []
+    for each in made[6:]:
+        each.path.unlink()
+    assert watch.look(NOON + 2 * MINUTE) == []
+    for each in made[1:6]:
+        each.path.unlink()
+    told = watch.one(NOON + 3 * MINUTE)
+    assert told.head.startswith("CRITICAL: backups have vanished from the store")
+    assert "6 were there at the last look, 1 are now" in told.body
+    assert watch.look(NOON + 4 * MINUTE) == []
+
+
+def test_many_damaged_backups_are_one_message(watch: Watch) -> None:
+    for hour in range(12):
+        judge(put(watch.store, NOON - hour * HOUR), "damaged", NOON, reason="řádky chybí")
+    watch.proven(NOON + HOUR)
+    told = watch.one(NOON + 2 * HOUR)
+    assert told.head.startswith("WARNING: 12 backups are damaged; of the newest: the backup")
+    assert set(watch.levels) == {"damaged_many"}

@@ -36,9 +36,11 @@ def test_a_source_that_breaks_is_told_and_ends_nothing_that_it_had_seen(watch: W
     assert watch.one(NOON, more=[heats(COLD)]).head == "CRITICAL: the boiler is cold"
     broken = Source("boiler", ("kotel",), breaks)
     told = watch.one(NOON + MINUTE, more=[broken])
-    assert told.head == (
-        "CRITICAL: a part of the watch is broken, boiler: ZeroDivisionError: division by zero"
+    # not its words: they may quote a URL
+    said = (
+        r"CRITICAL: a part of the watch is broken, boiler: ZeroDivisionError in test_look.py, line"
     )
+    assert told.head.startswith(said)
     assert told.lines["Next"] == "kajovo-dr doctor"
     assert set(watch.levels) == {"kotel", "source:boiler"}
     assert watch.look(NOON + 2 * MINUTE, more=[broken]) == []
@@ -78,7 +80,8 @@ def test_a_bug_in_a_source_of_the_house_silences_no_other(
     with monkeypatch.context() as broken:
         broken.setattr(catalog, "entries", fail)
         told = watch.one(NOON + 2 * MINUTE)
-    assert told.head == "CRITICAL: a part of the watch is broken, backups: RuntimeError: chyba"
+    assert told.head.startswith("CRITICAL: a part of the watch is broken, backups: RuntimeError in")
+    assert "chyba" not in told.body
     assert watch.one(NOON + 3 * MINUTE).head.startswith("OVER: a part of the watch")
 
 
@@ -121,7 +124,8 @@ def test_a_bug_in_the_metrics_does_not_silence_the_look(
 def test_peeking_and_seeing_write_nothing_and_tell_nobody(watch: Watch) -> None:
     before = book.path_of(watch.settings.state).exists()
     assert [each.key for each in peek(watch.settings, "watchdog", NOON)] == ["rpo"]
-    assert {each.key for each in see(watch.settings, "watchdog", NOON)} == {"store", "rpo", "drill"}
+    seen = {each.key for each in see(watch.settings, "watchdog", NOON)}
+    assert seen == {"store", "rpo", "drill", "vanished"}
     assert book.path_of(watch.settings.state).exists() == before is False
     assert watch.heard() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from starlette.requests import Request
@@ -273,8 +274,8 @@ def test_what_nobody_could_be_told_is_told_once_there_is_a_channel(watch: Watch)
     url = watch.receiver.url
     watch.set(alert_urls=None, rpo_warn_hours=1, rpo_hours=2)
     assert watch.look(NOON + 3 * HOUR) == []
-    assert watch.levels == {"rpo": "critical", "channels": "warning"}
-    (channels,) = [each for each in watch.looked.active if each.key == "channels"]
+    assert watch.levels == {"rpo": "critical", "channels_watchdog": "warning"}
+    (channels,) = [each for each in watch.looked.active if each.key == "channels_watchdog"]
     assert channels.what == "no alert channel is configured: nobody is told of anything"
     watch.set(alert_urls=url)
     assert watch.one(NOON + 4 * HOUR).head.startswith("CRITICAL: the newest proven backup")
@@ -296,7 +297,7 @@ def test_where_no_channel_can_be_read_whoever_looks_sees_it(watch: Watch) -> Non
     watch.set(alert_urls=f"nic://{HOST}/{PATH_SECRET}")
     assert watch.look(NOON) == []
     (standing,) = watch.looked.active
-    assert (standing.key, standing.level) == ("channels", "critical")
+    assert (standing.key, standing.level) == ("channels_watchdog", "critical")
     assert "KAJOVO_DR_ALERT_URLS: the 1st URL is of no service" in standing.what
     assert PATH_SECRET not in standing.what
 
@@ -306,3 +307,31 @@ def test_it_is_told_in_czech(watch: Watch) -> None:
     told = watch.one(NOON)
     assert told.head.startswith("KRITICKÉ: démon Dagsteru se ještě nikdy neozval")
     assert told.lines["Hodnota"] == "žádná, limit 15 min"
+
+
+def test_a_look_of_the_future_is_no_sign_of_life(watch: Watch) -> None:
+    watch.set(watch_dagster=True)
+    watch.proven(NOON)
+    watch.look(NOON + 9 * HOUR, "daemon")  # its clock was ahead
+    found = watch.look(NOON + HOUR)
+    assert [each.head for each in found if "gives no sign of life" in each.head]
+
+
+def test_channels_that_take_only_warnings_are_told_of(watch: Watch) -> None:
+    watch.set(alert_urls="", alert_warning_urls=watch.receiver.url)
+    late = NOON + 48 * HOUR
+    told = watch.look(late)
+    assert [each.head for each in told] == ["WARNING: no channel takes what is critical"]
+    assert watch.levels["rpo"] == "critical"
+    watch.set(alert_critical_urls=watch.receiver.url)
+    heads = [each.head for each in watch.look(late + MINUTE)]
+    assert any(head.startswith("CRITICAL: the newest proven backup") for head in heads)
+
+
+def test_a_ledger_that_was_put_aside_is_told_of(watch: Watch) -> None:
+    watch.proven(NOON)
+    watch.look(NOON)
+    (watch.settings.state / "alerts.json").write_text("{torn")
+    watch.look(datetime.now(UTC))
+    found = watch.look(datetime.now(UTC))
+    assert [each for each in found if "could not be read and was put aside" in each.body]
