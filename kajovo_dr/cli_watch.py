@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -22,6 +23,7 @@ from kajovo_dr.progress import human_bytes
 from kajovo_dr.settings import Settings
 
 if TYPE_CHECKING:
+    from kajovo_dr.alerts.ledger import Ledger
     from kajovo_dr.alerts.transitions import Standing
     from kajovo_dr.watch.status import Status
 
@@ -67,12 +69,7 @@ def watchdog(explain: bool, as_json: bool) -> None:
 
         report = watch(settings, datetime.now(UTC))
     except Exception as failure:  # noqa: BLE001 - whatever it is, monitoring must read a line of it
-        known = isinstance(failure, DrError)
-        said = str(failure) if known else f"{type(failure).__name__}: {failure}"
-        terminal.say(f"KAJOVO_DR UNKNOWN - {' '.join(said.split())}")
-        if isinstance(failure, DrError) and failure.hint:
-            terminal.tell(f"hint: {failure.hint}")
-        sys.exit(_UNKNOWN)
+        _cannot_look(failure, cry=not explain)
     if as_json:
         terminal.show_json(
             {
@@ -119,6 +116,24 @@ def metrics(settings: Settings, output: str | None) -> None:
         figures.write(Path(output).absolute(), text)
 
 
+def _cannot_look(failure: Exception, *, cry: bool) -> NoReturn:
+    from kajovo_dr.watch import last_resort
+
+    error = failure if isinstance(failure, DrError) else _bug(failure)
+    if cry:
+        last_resort.cry(error, switch=True)
+    terminal.say(f"KAJOVO_DR UNKNOWN - {' '.join(str(error).split())}")
+    if error.hint:
+        terminal.tell(f"hint: {error.hint}")
+    sys.exit(_UNKNOWN)
+
+
+def _bug(failure: Exception) -> DrError:
+    return DrError(
+        f"unexpected {type(failure).__name__}", hint="this is a bug: see kajovo-dr --debug status."
+    )
+
+
 def _explain(settings: Settings) -> None:
     from kajovo_dr.watch.install_help import install_help
 
@@ -142,10 +157,10 @@ def _try(settings: Settings, who: str, *, as_json: bool) -> None:
 
 def _show_ledger(settings: Settings, *, as_json: bool) -> None:
     from kajovo_dr.alerts import ledger as book
-    from kajovo_dr.alerts.channels import channels
+    from kajovo_dr.alerts.channels import readable
 
     ledger = book.read(settings.state)
-    known = channels(settings)
+    known, problems = readable(settings)
     if as_json:
         terminal.show_json(
             {
@@ -167,21 +182,33 @@ def _show_ledger(settings: Settings, *, as_json: bool) -> None:
             for each in known
         ],
     )
+    for problem in problems:
+        terminal.say(f"{terminal.mark(ok=False)} {problem}")
     if not known:
         terminal.say("no channel: set KAJOVO_DR_ALERT_URLS")
+    for line in _told(ledger):
+        terminal.say(line)
+
+
+def _told(ledger: Ledger) -> Iterator[str]:
+    """What people know, and what is still on its way to them."""
     for standing in ledger.active:
         told = f"told as {standing.told}" if standing.told != "ok" else "not told yet"
-        terminal.say(f"{_mark(standing.level)} {standing.key}: {standing.what} ({told})")
+        yield f"{_mark(standing.level)} {standing.key}: {standing.what} ({told})"
     for waiting in ledger.waiting:
         for name, attempt in waiting.channels.items():
             said = f", {attempt.tries} attempts: {attempt.said}" if attempt.tries else ""
-            terminal.say(f"waits for {name}: {waiting.message.title}{said}")
-    if not ledger.active and not ledger.waiting:
-        terminal.say("nothing is wrong, and nothing waits")
+            yield f"waits for {name}: {waiting.message.title}{said}"
+    if ledger.lost:
+        yield f"given up after a week: {ledger.lost} messages"
+    if not ledger.looks:
+        yield "nobody has looked yet: kajovo-dr watchdog"
+    elif not ledger.active and not ledger.waiting:
+        yield "nothing is wrong, and nothing waits"
 
 
 def _show(settings: Settings, found: Status) -> None:
-    zone = settings.timezone
+    zone, daemon = settings.timezone, not any(each.key == "daemon" for each in found.wrong)
     rows = [
         ["recovery point", *_point(settings, found)],
         ["backups", *_backups(found)],
@@ -189,7 +216,7 @@ def _show(settings: Settings, found: Status) -> None:
         ["store", *_store(found)],
         ["alerts", *_alerts(found)],
         ["watched by", *_watched(settings, found)],
-        *([f"next {run.name}", terminal.local_time(run.at, zone), ""] for run in found.runs),
+        *([f"next {run.name}", _due(run.at, zone, daemon), ""] for run in found.runs),
     ]
     terminal.table(["", "NOW", "LIMIT"], rows)
     for each in found.wrong:
@@ -201,6 +228,11 @@ def _show(settings: Settings, found: Status) -> None:
             terminal.say(f"     next: {each.next}")
     if not found.wrong:
         terminal.say(f"{_mark('ok')} nothing is wrong")
+
+
+def _due(at: datetime, timezone: str, daemon: bool) -> str:
+    due = terminal.local_time(at, timezone)
+    return due if daemon else f"{due} if Dagster's daemon runs then"
 
 
 def _point(settings: Settings, found: Status) -> tuple[str, str]:

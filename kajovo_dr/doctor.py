@@ -113,7 +113,8 @@ def _protected(settings: Settings) -> _Protected:
         hint = f"start it: kajovo-dr up; or set {PREFIX}DATABASE_URL to protect a real database."
         return _Protected(settings, sandbox=True, missing=Finding("database", "warn", said, hint))
     url = SecretStr(hotel.database(clusters.HOTEL_DATABASE).url())
-    return _Protected(settings.with_overrides(database_url=url), sandbox=True)
+    complete = settings.with_overrides(database_url=url, backup_dir=settings.store_dir)
+    return _Protected(complete, sandbox=True)
 
 
 def _beside(settings: Settings) -> Iterator[Finding]:

@@ -20,8 +20,21 @@ PRIVATE_FOLDER = 0o700
 
 def private_folder(path: Path) -> Path:
     """The folder, made (with its parents) for this user alone when it is missing."""
+    new = not path.exists()
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if new:
+        give_to_owner(path)
     return path
+
+
+def give_to_owner(path: Path) -> None:
+    """Give what root has made to the owner of the folder it is in: whoever helps with sudo must not
+    leave files that the service cannot use any more.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        owner = path.parent.stat()
+        if owner.st_uid != 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -35,7 +48,9 @@ def write_private(path: Path, content: bytes) -> None:
 def open_private(path: Path) -> BufferedWriter:
     """Open a new file of mode 0600 for writing bytes; raises FileExistsError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(path, flags, PRIVATE_FILE), "wb")
+    handle = os.fdopen(os.open(path, flags, PRIVATE_FILE), "wb")
+    give_to_owner(path)
+    return handle
 
 
 def chunks(path: Path) -> Iterator[bytes]:

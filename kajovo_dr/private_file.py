@@ -32,6 +32,7 @@ def locked(path: Path) -> Iterator[None]:
             raise LogUnwritable(
                 f"{path} was held by another process for more than {_LOCK_TIMEOUT} s"
             ) from None
+        files.give_to_owner(Path(lock.lock_file))
     try:
         yield
     finally:
@@ -53,6 +54,7 @@ def append(path: Path, content: bytes) -> None:
             sink.write(content)
             sink.flush()
             os.fsync(sink.fileno())
+        files.give_to_owner(path)
         files.flush_folder(path.parent)
 
 

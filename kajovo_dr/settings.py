@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -451,7 +452,7 @@ class Settings(BaseSettings):
     watchdog_url: SecretStr | None = Field(
         None,
         description="URL of another one, asked (GET) whenever the watchdog has looked; /fail is "
-        "added to it while something is critical",
+        "added to it while something is worse than a warning",
     )
     ui_url: str = Field(
         "",
@@ -508,6 +509,17 @@ class Settings(BaseSettings):
     def _known_cron(cls, value: str) -> str:
         moments.check_cron(value)
         return value
+
+    @field_validator("ui_url")
+    @classmethod
+    def _a_page(cls, value: str) -> str:
+        """It stands in every alert, so that it must not hold a login."""
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("it is no URL of a page, such as http://127.0.0.1:3000")
+        if parts.username or parts.password:
+            raise ValueError("a login in it would be shown in alerts: leave it out")
+        return value.rstrip("/")
 
     @field_validator("timezone")
     @classmethod
@@ -575,6 +587,21 @@ class Settings(BaseSettings):
             ) from None
         except RecursionError:
             raise SettingError("a list or table in a setting is nested too deeply") from None
+
+    @classmethod
+    def for_alerts(cls) -> Settings:
+        """What telling people needs, from the environment alone, and all else by default: for when
+        another setting is wrong. Nothing is checked.
+        """
+        wanted = ("alert_urls", "alert_warning_urls", "alert_critical_urls", "watchdog_url")
+        given: dict[str, Any] = {
+            name: SecretStr(value)
+            for name in wanted
+            if (value := os.environ.get(PREFIX + name.upper()))
+        }
+        if os.environ.get(PREFIX + "LANGUAGE") == "cs":
+            given["language"] = "cs"
+        return cls.model_construct(**given)
 
     def with_overrides(self, **overrides: Any) -> Settings:
         """A copy with some settings replaced (already checked values only)."""

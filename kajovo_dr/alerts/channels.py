@@ -48,12 +48,15 @@ class Channel:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of one message at one channel. said: what is known of it, never a secret."""
+    """What came of one message at one channel. said: what is known of it, never a secret. perhaps:
+    nothing was answered in time, so that it may have arrived.
+    """
 
     channel: str
     arrived: bool
     said: str
     seconds: float
+    perhaps: bool = False
 
 
 def channels(settings: Settings) -> list[Channel]:
@@ -124,7 +127,8 @@ def _deliver_in_order(
             begun = time.monotonic()
             outcome = _within(channel, message, timeout_s)
             seconds = round(time.monotonic() - begun, 3)
-            done.put((message.id, Delivery(channel.name, outcome.arrived, outcome.said, seconds)))
+            facts = (outcome.arrived, outcome.said, seconds, outcome.perhaps)
+            done.put((message.id, Delivery(channel.name, *facts)))
             if not outcome.arrived:
                 break
     finally:
@@ -142,7 +146,7 @@ def _within(channel: Channel, message: Message, timeout_s: float) -> Outcome:
     try:
         return outcomes.get(timeout=timeout_s)
     except queue.Empty:
-        return Outcome(False, f"no answer within {timeout_s:g} s")
+        return Outcome(False, f"no answer within {timeout_s:g} s", perhaps=True)
 
 
 def _in_background(work: Callable[..., None], *arguments: object) -> None:

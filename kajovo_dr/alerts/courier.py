@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = re.compile(r"([a-z0-9]{1,32})://", re.IGNORECASE)
 #: Two URLs with a comma between them would be one, whose end is lost.
-_COMMA = re.compile(r",$|,[a-z0-9]{1,32}://", re.IGNORECASE)
+_COMMA = re.compile(r"[,;|]$|[,;|][a-z0-9]{1,32}://", re.IGNORECASE)
 _TYPES = {"warning": "WARNING", "critical": "FAILURE", "over": "SUCCESS", "test": "INFO"}
 #: Seconds between the parts of one message, at most: Apprise's 5.5 would not end in time.
 _PACE_S = 1.0
@@ -36,10 +36,11 @@ class Reading(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Whether a message was accepted, and what is known of it."""
+    """Whether a message was accepted, and what is known of it. perhaps: nobody answered in time."""
 
     arrived: bool
     said: str
+    perhaps: bool = False
 
 
 def read(url: SecretStr) -> Reading:
@@ -50,7 +51,7 @@ def read(url: SecretStr) -> Reading:
     if found is None:
         return Reading("", "has no schema such as mailtos:// at its beginning")
     if _COMMA.search(text):
-        return Reading("", "has a comma where a space belongs")
+        return Reading("", "has a comma, or the like, where a space belongs")
     with listening() as heard:
         plugin = _plugin(url)
         schema = _known(found[1].lower(), plugin)
@@ -60,6 +61,8 @@ def read(url: SecretStr) -> Reading:
         return Reading(schema, f"({schema}) is not complete, or not one that works on this system")
     if heard.dropped:
         return Reading(schema, f"({schema}) names a receiver that cannot be one")
+    if len(plugin) > 1:  # refused by one of them, it would come again and again to the others
+        return Reading(schema, f"({schema}) names several receivers: write one URL for each")
     return Reading(schema)
 
 
@@ -72,7 +75,7 @@ def send(url: SecretStr, message: Message, timeout_s: float) -> Outcome:
             arrived = mail = False
             heard.failure = failure
     if not arrived:
-        return Outcome(False, heard.why(timeout_s))
+        return Outcome(False, heard.why(timeout_s), heard.timed_out)
     who = "mail server; whether it reaches the mailbox" if mail else "receiver; whether it is read"
     return Outcome(True, f"accepted by the {who} is not known")
 

@@ -17,7 +17,7 @@ from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.channels import Channel, Delivery, deliver
 from kajovo_dr.alerts.ledger import Attempt, Ledger, Trouble, Waiting
 from kajovo_dr.alerts.message import Message
-from kajovo_dr.files import PRIVATE_FILE, private_folder
+from kajovo_dr.files import PRIVATE_FILE, give_to_owner, private_folder
 from kajovo_dr.settings import Settings
 
 #: Seconds until the next attempt: the first, then doubled, up to the last.
@@ -28,8 +28,10 @@ _GIVE_UP = timedelta(days=7)
 #: Messages that one channel gets in one look: the rest waits for the next, which begins soon, and
 #: no look takes longer than Dagster waits for a sensor (60 s) unless each of them is slow.
 _AT_ONCE = 5
-#: Attempts after which a message lets others pass: two hours and more, by the pauses above.
-_STUBBORN = 12
+#: Attempts after which a message lets others pass.
+_STUBBORN = 3
+#: Attempts that may each have arrived, after which it is taken to have done so.
+_PERHAPS = 3
 _AGAIN = {
     "en": "Sent again: an earlier attempt may have arrived.",
     "cs": "Posláno znovu: dřívější pokus mohl dorazit.",
@@ -52,6 +54,7 @@ def deliver_waiting(settings: Settings, known: Sequence[Channel], now: datetime)
         lock.acquire(timeout=0)
     except Timeout:
         return []
+    give_to_owner(Path(lock.lock_file))
     try:
         return _deliver(settings, known, now, state)
     finally:
@@ -85,12 +88,15 @@ def _deliver(
 
 
 def _batch(ledger: Ledger, channel: str, now: datetime) -> list[Waiting]:
-    """The messages for a channel, oldest first, if its turn has come. One that it has refused again
-    and again must not keep the rest from it, and stands last, with all that is said of the same.
+    """The messages for a channel, the critical and the oldest first, if its turn has come. One that
+    it has refused again and again must not keep the rest from it, and stands last. What is said of
+    the same stays in its order.
     """
     found = [each for each in ledger.waiting if channel in each.channels]
     stubborn = {each.key for each in found if each.channels[channel].tries >= _STUBBORN}
-    found = sorted(found, key=lambda each: each.key in stubborn)[:_AT_ONCE]
+    urgent = {each.key for each in found if each.message.severity == "critical"}
+    found = sorted(found, key=lambda each: (each.key in stubborn, each.key not in urgent))
+    found = found[:_AT_ONCE]
     return found if found and found[0].channels[channel].next_at <= now else []
 
 
@@ -114,7 +120,9 @@ def _note(ledger: Ledger, sent: Sent, now: datetime) -> None:
         if waiting.message.id == sent.message.id and name in waiting.channels:
             given_up = not outcome.arrived and now - waiting.message.at > _GIVE_UP
             ledger.lost += given_up
-            if outcome.arrived or given_up:
+            # who takes it and never says so in time must not get it for a week
+            enough = outcome.perhaps and waiting.channels[name].tries + 1 >= _PERHAPS
+            if outcome.arrived or given_up or enough:
                 del waiting.channels[name]
             else:
                 _failed(waiting.channels[name], outcome, now)

@@ -52,6 +52,15 @@ class Heard:
             self.status = "its URL names no receiver"
         self.dropped = self.dropped or said.startswith("Dropped invalid")
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether an answer did not come in time, so that the message may have arrived."""
+        import requests
+
+        waited = (TimeoutError, requests.exceptions.ReadTimeout)
+        found = _chain(self.failure) if self.failure is not None else iter(())
+        return not self.status and any(isinstance(each, waited) for each in found)
+
     def why(self, timeout_s: float) -> str:
         """Why a message was not taken, as far as it is known."""
         if self.status or self.failure is None:

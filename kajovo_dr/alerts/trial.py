@@ -9,7 +9,7 @@ import platform
 import secrets
 from datetime import UTC, datetime
 
-from kajovo_dr.alerts.channels import Delivery, channels, deliver
+from kajovo_dr.alerts.channels import Delivery, deliver, readable
 from kajovo_dr.alerts.message import Message
 from kajovo_dr.errors import AlertFailed, NotConfigured
 from kajovo_dr.settings import PREFIX, Settings
@@ -24,7 +24,7 @@ _BODY = {
 def try_channels(settings: Settings, *, why: str) -> list[Delivery]:
     """Send a test message through every channel; what came of it, in the channels' order.
 
-    why: who tries it, such as a drill. Raises `SettingError` for a URL that cannot be read; an
+    why: who tries it, such as a drill. A URL that cannot be read is a failure among the others; an
     empty list means that no channel is configured.
     """
     number = secrets.token_hex(3)
@@ -38,12 +38,11 @@ def try_channels(settings: Settings, *, why: str) -> list[Delivery]:
         body=f"{_BODY[settings.language].format(why=why)}\nkajovo_dr, {platform.node()}, #{number}",
         at=now,
     )
-    known = channels(settings)
-    if not known:
-        return []
+    known, problems = readable(settings)
     batches = {channel: [message] for channel in known}
     found = {each.channel: each for _, each in deliver(batches, settings.alert_timeout_s)}
-    return [found[channel.name] for channel in known]
+    unreadable = [Delivery("unreadable", False, str(problem), 0) for problem in problems]
+    return [*(found[channel.name] for channel in known), *unreadable]
 
 
 def require_arrived(deliveries: list[Delivery]) -> None:

@@ -132,7 +132,21 @@ def read_bound(path: Path) -> tuple[Manifest, str]:
         raise ManifestError(f"{path.name} is missing") from None
     except OSError as failure:
         raise ManifestError(f"{path.name} cannot be read: {failure.strerror}") from None
-    return _parsed(path, content), hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
+    return _known.get(digest) or _remember(digest, _parsed(path, content)), digest
+
+
+#: Manifests by the sha256 of their bytes: who watches reads them several times in each look, all
+#: day. No more than so many tables of them, which take some 40 MB.
+_known: dict[str, Manifest] = {}
+_MOST_TABLES = 40_000
+
+
+def _remember(digest: str, manifest: Manifest) -> Manifest:
+    if sum(len(each.tables) + 1 for each in list(_known.values())) > _MOST_TABLES:
+        _known.clear()
+    _known[digest] = manifest
+    return manifest
 
 
 def _parsed(path: Path, content: bytes) -> Manifest:

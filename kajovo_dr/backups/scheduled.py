@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
@@ -26,6 +26,8 @@ from kajovo_dr.settings import Settings
 REASON = "scheduled"
 #: Seconds between two tries.
 _PAUSE_S = 2.0
+#: What clocks of two machines may differ by.
+_SKEW = timedelta(minutes=5)
 
 
 def take_for(
@@ -53,11 +55,15 @@ def take_for(
 
 
 def served(settings: Settings, server: Server, tick: datetime) -> Backup | None:
-    """The backup of a schedule that holds what the database held at the tick, or later."""
+    """The backup of a schedule that holds what the database held at the tick, or later; not one
+    that was judged and is not proven: a run that is begun again after that takes another.
+    """
     store = open_store(settings)
     identities = identities_of(settings, store, server)
+    latest = datetime.now(UTC) + _SKEW  # one of the future is of a clock that was wrong
     for each in catalog.backups(store, server.dbname, identities):
-        if each.manifest.reason == REASON and each.manifest.created_at >= tick:
+        of_schedule = each.manifest.reason == REASON and each.state in ("taken", "proven")
+        if of_schedule and tick <= each.manifest.created_at <= latest:
             return each
     return None
 

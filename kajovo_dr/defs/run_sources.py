@@ -23,7 +23,10 @@ from kajovo_dr.watch.scene import Words
 SCHEDULED = frozenset({"postgres_backup_job", "reprove_job", "cleanup_job", "dr_drill_job"})
 #: Told from the store's files, from which the watchdog sees them, too; and the sum of it all.
 _FROM_FILES = {*CHECKS, proof_checks.RPO, status_asset.WELL}
-_FRESHNESS: dict[str, Level] = {"PASS": "ok", "WARN": "warning", "FAIL": "critical"}
+_FRESHNESS: dict[str, Level] = {
+    **{"PASS": "ok", "WARN": "warning", "FAIL": "critical"},
+    "UNKNOWN": "warning",  # what it means for the data, the recovery point says
+}
 #: Dagster looks at freshness every 30 s: it may call old what has just been made.
 _PATIENCE_S = 120.0
 #: Ids that differ from run to run are no other cause.
@@ -39,10 +42,10 @@ def of_run(
     failed = run.status == dg.DagsterRunStatus.FAILURE
     scheduled = run.job_name in SCHEDULED
     key = f"run:{run.job_name}" if scheduled else f"run:{run.job_name}:{run.run_id[:8]}"
-    link = f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}" if settings.ui_url else ""
+    link = f"{settings.ui_url}/runs/{run.run_id}" if settings.ui_url else ""
     if failed:
         yield _failure(settings, words, instance, run, key, at, link, lasting=scheduled)
-    elif scheduled:
+    elif scheduled and not _skipped(instance, run):
         yield Condition(key, "ok", words("run_ok", job=run.job_name), at=at)
     yield from _checks(words, instance, run, key if failed else "", at, link)
 
@@ -58,7 +61,7 @@ def of_freshness(settings: Settings, change: FreshnessStateChange) -> Condition 
     if state == "NOT_APPLICABLE":
         return None
     level = _FRESHNESS.get(state, "unknown")
-    text = {"ok": "freshness_ok", "unknown": "freshness_unknown"}.get(level, "freshness")
+    text = {"PASS": "freshness_ok", "UNKNOWN": "freshness_unknown"}.get(state, "freshness")
     hours = settings.rpo_warn_hours if level == "warning" else settings.rpo_hours
     return Condition(
         f"freshness:{asset}",
@@ -68,7 +71,8 @@ def of_freshness(settings: Settings, change: FreshnessStateChange) -> Condition 
         limit=words.duration(hours * 3600),
         next="" if level == "ok" else "postgres_backup_job, in the Dagster UI",
         covered_by=("rpo",),
-        patience_s=_PATIENCE_S,
+        # a backup by schedule is due long before it would be called old
+        patience_s=settings.rpo_warn_hours * 3600 if state == "UNKNOWN" else _PATIENCE_S,
         at=datetime.fromtimestamp(change.state_change_timestamp, UTC),
     )
 
@@ -81,6 +85,11 @@ def of_daemons(settings: Settings, instance: dg.DagsterInstance) -> Iterator[Con
     if dead:
         what = words("daemon_parts", parts=", ".join(sorted(dead)))
         yield Condition("parts", "critical", what, next="kajovo-dr up", patience_s=_PATIENCE_S)
+
+
+def _skipped(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run left something undone because it had nothing to do: it ends no trouble."""
+    return bool(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SKIPPED))
 
 
 def _failure(

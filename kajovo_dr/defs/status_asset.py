@@ -23,9 +23,7 @@ WELL = "all_well"
 @dg.asset(
     name="dr_status",
     group_name="status",
-    check_specs=[
-        dg.AssetCheckSpec(WELL, asset=KEY, description="Nothing is wrong, as far as is known.")
-    ],
+    check_specs=[dg.AssetCheckSpec(WELL, asset=KEY, description="Fails while anything is wrong.")],
     description="The recovery point against the RPO, the last drill, the store, what is wrong and"
     " the next command. A sensor reports every change; materialize it to see it now.",
 )
@@ -33,7 +31,7 @@ def dr_status(environment: Environment) -> Iterator[Any]:
     """Look now."""
     with operator_errors():
         settings = environment.settings()
-        found = status(settings, datetime.now(UTC), "daemon")
+        found = status(settings, datetime.now(UTC))
         yield dg.MaterializeResult(metadata=metadata(found, settings.timezone))
         yield _check(found)
 
@@ -75,6 +73,7 @@ def metadata(found: Status, timezone: str) -> dict[str, Any]:
     }
     return {
         "level": found.level,
+        "as_of": dg.MetadataValue.timestamp(found.now),
         "next": found.next or "nothing to do",
         "summary": dg.MetadataValue.md(_summary(found, timezone)),
         "wrong": dg.MetadataValue.md(_wrong(found)),

@@ -23,7 +23,7 @@ from kajovo_dr import __version__
 from kajovo_dr.backups.zoo.mutants import Mutant
 from kajovo_dr.backups.zoo.registry import MUTANTS
 from kajovo_dr.errors import DrError, DrillFailed, TargetBusy
-from kajovo_dr.files import PRIVATE_FILE, private_folder
+from kajovo_dr.files import PRIVATE_FILE, give_to_owner, private_folder
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import drill_history, drill_report, legacy
@@ -157,6 +157,7 @@ def _alone(settings: Settings) -> Iterator[None]:
             f"another drill runs on the state folder {settings.state}",
             hint="wait for it to end; its record is the one that counts.",
         ) from None
+    give_to_owner(Path(lock.lock_file))
     try:
         yield
     finally:

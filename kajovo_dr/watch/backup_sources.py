@@ -214,8 +214,11 @@ def _damaged(name: str, what: str, level: Level) -> Condition:
 
 def _changes(scene: Scene) -> Iterator[Condition]:
     """What each newly proven backup shows that the one before it did not."""
-    last, proven = scene.known.standings.get("change"), scene.proven
+    last = scene.known.standings.get("change")
+    # one of the future is of a clock that was wrong, and would stand before all that follow
+    proven = [each for each in scene.proven if each.age_s(scene.now) >= 0]
     if not proven:
+        yield from scene.kept("change")
         return
     # a memo of a backup that is none of these is of a clock that was wrong, or of another store
     known = last is not None and last.memo <= proven[-1].name

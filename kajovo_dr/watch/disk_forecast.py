@@ -14,6 +14,8 @@ from kajovo_dr.backups.store import Store
 _DAYS = 7
 #: Fewer backups say nothing about a day.
 _FEWEST = 2
+#: And so do those of less time: the day of the installation has several by hand.
+_SHORTEST_DAYS = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def forecast(store: Store, now: datetime) -> DiskForecast:
         # the first one of them begins the time in which the others were written
         first = min(late)
         days = (now.timestamp() - first[0]) / 86_400
-        rate = (sum(size for _, size in late) - first[1]) / days if days > 0 else None
+        written = sum(size for _, size in late) - first[1]
+        rate = written / days if days >= _SHORTEST_DAYS else None
     return DiskForecast(
         free_bytes=free,
         used_bytes=sum(size for _, size in found),

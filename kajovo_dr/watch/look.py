@@ -17,7 +17,7 @@ from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.channels import Channel
 from kajovo_dr.alerts.condition import Condition, rank
 from kajovo_dr.alerts.delivery import Sent
-from kajovo_dr.alerts.ledger import Observer, Seen
+from kajovo_dr.alerts.ledger import Ledger, Observer, Seen
 from kajovo_dr.alerts.message import Message
 from kajovo_dr.alerts.transitions import Notice, Rules, Standing
 from kajovo_dr.errors import DrError
@@ -26,6 +26,9 @@ from kajovo_dr.watch import agreement, backup_sources, machine_sources, metrics,
 from kajovo_dr.watch.message_text import written
 from kajovo_dr.watch.scene import Scene
 from kajovo_dr.watch.uptime import boot_id, uptime_s
+
+#: How often a look is begun when others look at the same time; the last one counts in any case.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -59,27 +62,45 @@ def look(
     more: what only this observer can see. Raises `LogUnwritable` when it cannot be written down
     what people were told; nothing is sent then.
     """
-    passed = uptime()
-    scene = Scene(settings, now, book.read(settings.state), observer)
-    found, families = gather(scene, (*_sources(scene, passed), *more))
-    measured, more_families = gather(scene, [_measuring(scene, found)])
-    found, families = [*found, *measured], families | more_families
-    known = _known(settings)
-    hearing = frozenset(severity for each in known for severity in each.severities)
-    rules = Rules(now, hearing, settings.alert_repeat_hours * 3600)
-    with book.change(settings.state) as ledger:
-        notices = _worst_first(ledger.observe(found, families, rules))
-        ledger.looks.pop(observer, None)  # whoever looked last stands last
-        ledger.looks[observer] = Seen(
-            at=now, uptime_s=passed, boot=boot_id(), settings=agreement.digests(settings)
-        )
-        messages = [written(notice, scene.words, now) for notice in notices]
-        for notice, message in zip(notices, messages, strict=True):
-            takers = _takers(known, notice, message)
-            book.queue(ledger, notice.standing.key, message, takers, now)
+    known = channels.readable(settings)[0]
+    for again in reversed(range(_ATTEMPTS)):
+        scene = Scene(settings, now, book.read(settings.state), observer)
+        passed = uptime()
+        found, families = gather(scene, (*_sources(scene, passed), *more))
+        measured, more_families = gather(scene, [_measuring(scene, found)])
+        with book.change(settings.state) as ledger:
+            if again and ledger.looks != scene.known.looks:
+                continue  # somebody else has looked meanwhile: what was seen here may be older
+            seen = Seen(
+                at=now, uptime_s=passed, boot=boot_id(), settings=agreement.digests(settings)
+            )
+            messages = _take_over(
+                scene, ledger, [*found, *measured], families | more_families, known
+            )
+            ledger.looks.pop(observer, None)  # whoever looked last stands last
+            ledger.looks[observer] = seen
+            break
     sent = delivery.deliver_waiting(settings, known, now) if known else []
     active = book.read(settings.state).active
     return Looked(tuple(active), tuple(messages), tuple(sent))
+
+
+def _take_over(
+    scene: Scene,
+    ledger: Ledger,
+    found: Sequence[Condition],
+    families: set[str],
+    known: Sequence[Channel],
+) -> list[Message]:
+    """Write down what was seen, and the messages of what is new."""
+    hearing = frozenset(severity for each in known for severity in each.severities)
+    rules = Rules(scene.now, hearing, scene.settings.alert_repeat_hours * 3600)
+    notices = _worst_first(ledger.observe(found, families, rules))
+    messages = [written(notice, scene.words, scene.now) for notice in notices]
+    for notice, message in zip(notices, messages, strict=True):
+        takers = _takers(known, notice, message)
+        book.queue(ledger, notice.standing.key, message, takers, scene.now)
+    return messages
 
 
 def see(settings: Settings, observer: Observer, now: datetime) -> list[Condition]:
@@ -153,11 +174,6 @@ def _measured(scene: Scene, found: Sequence[Condition]) -> Iterator[Condition]:
         what = scene.words("metrics", why=failure)
         key = f"metrics_{scene.observer}"  # who else looks may be allowed to write it
         yield Condition(key, "warning", what, next="kajovo-dr doctor --settings")
-
-
-def _known(settings: Settings) -> list[Channel]:
-    """The channels; URLs that cannot be read are a condition of their own."""
-    return channels.readable(settings)[0]
 
 
 def _worst_first(notices: Sequence[Notice]) -> list[Notice]:

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterator
 from datetime import timedelta
 
-from kajovo_dr.alerts import channels
+from kajovo_dr.alerts import channels, heartbeat
 from kajovo_dr.alerts.condition import Condition
 from kajovo_dr.alerts.ledger import Observer, path_of
 from kajovo_dr.errors import DrError
@@ -35,7 +35,14 @@ def families(observer: Observer) -> tuple[str, ...]:
     """What an observer looks at: a daemon that can look cannot tell that it is dead, and each has
     channels of its own.
     """
-    common = ("clock", "ledger", "watchdog", "channel", f"channels_{observer}")
+    common = (
+        "clock",
+        "ledger",
+        "watchdog",
+        "channel",
+        f"channels_{observer}",
+        f"switches_{observer}",
+    )
     return (*common, *_OF_WATCHDOG) if observer == "watchdog" else common
 
 
@@ -44,6 +51,7 @@ def conditions(scene: Scene, uptime_s: float) -> Iterator[Condition]:
     yield from _clock(scene, uptime_s)
     yield from _renewed(scene)
     yield from _channels(scene)
+    yield from _switches(scene)
     if scene.observer == "watchdog":
         yield from _daemon(scene)
     else:
@@ -85,11 +93,20 @@ def _daemon(scene: Scene) -> Iterator[Condition]:
         yield Condition("daemon", "unknown", words("daemon_never"), words("none"), allowed, _UP)
     elif (silent := abs(scene.now - last.at)) > limit:  # a look of the future is none, either
         figure = words.duration(silent.total_seconds())
-        what = words("daemon_silent")
+        what = words("sensor_silent" if _ui_is_well(scene) else "daemon_silent")
         yield Condition("daemon", "critical", what, figure, allowed, _UP, last.at)
     else:
         yield Condition("daemon", "ok", words("daemon_ok"))
     yield from _asked(scene)
+
+
+def _ui_is_well(scene: Scene) -> bool:
+    """Whether all parts of the daemon run: then its sensor is switched off, or fails."""
+    try:
+        ui = scene.settings.ui_url
+        return bool(ui) and not ui_health.dead_parts(ui, scene.settings.alert_timeout_s)
+    except DrError:
+        return False
 
 
 def _asked(scene: Scene) -> Iterator[Condition]:
@@ -143,6 +160,14 @@ def _renewed(scene: Scene) -> Iterator[Condition]:
         since=at,
         lasting=False,
     )
+
+
+def _switches(scene: Scene) -> Iterator[Condition]:
+    try:
+        heartbeat.check(scene.settings)
+    except DrError as failure:
+        key, what = f"switches_{scene.observer}", scene.words("switch_bad", why=failure)
+        yield Condition(key, "warning", what, next=_SETTINGS)
 
 
 def _channels(scene: Scene) -> Iterator[Condition]:

@@ -83,6 +83,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         " backups are told too low by as much",
         "daemon_ok": "Dagster's daemon lives",
         "daemon_silent": "Dagster's daemon gives no sign of life: no backup is scheduled",
+        "sensor_silent": "Dagster's daemon runs, and its alert_sensor does not look: it is switched"
+        " off or fails; see Automation in the Dagster UI",
+        "switch_bad": "a dead man's switch cannot be asked: {why}",
         "daemon_never": "Dagster's daemon has never looked: nobody knows whether backups are"
         " scheduled",
         "daemon_parts": "parts of Dagster's daemon do not run: {parts}",
@@ -108,8 +111,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "run_ok": "the last run of {job} succeeded",
         "check": "the check {check} of {asset} failed: {why}",
         "check_ok": "the check {check} of {asset} passes",
-        "freshness": "Dagster calls {asset} {state}: no materialization for too long",
-        "freshness_unknown": "Dagster has never seen a materialization of {asset}",
+        "freshness": "Dagster calls {asset} {state}: it has made none for too long",
+        "freshness_unknown": "Dagster has made no {asset} itself yet",
         "freshness_ok": "Dagster calls {asset} fresh",
     },
     "cs": {
@@ -178,6 +181,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         " vypadají zálohy o tolik mladší",
         "daemon_ok": "démon Dagsteru žije",
         "daemon_silent": "démon Dagsteru nejeví známky života: žádná záloha není naplánovaná",
+        "sensor_silent": "démon Dagsteru běží, ale jeho alert_sensor se nedívá: je vypnutý, nebo"
+        " selhává; viz Automation v rozhraní Dagsteru",
+        "switch_bad": "hlídací službě nelze dát vědět: {why}",
         "daemon_never": "démon Dagsteru se ještě nikdy neozval: nikdo neví, zda jsou zálohy"
         " naplánované",
         "daemon_parts": "části démona Dagsteru neběží: {parts}",
@@ -202,8 +208,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "run_ok": "poslední běh úlohy {job} uspěl",
         "check": "kontrola {check} u {asset} neprošla: {why}",
         "check_ok": "kontrola {check} u {asset} prochází",
-        "freshness": "Dagster hlásí u {asset} stav {state}: příliš dlouho bez materializace",
-        "freshness_unknown": "Dagster ještě nikdy neviděl materializaci {asset}",
+        "freshness": "Dagster hlásí u {asset} stav {state}: příliš dlouho žádné nevytvořil",
+        "freshness_unknown": "Dagster sám ještě žádné {asset} nevytvořil",
         "freshness_ok": "podle Dagsteru je {asset} čerstvé",
     },
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kajovo_dr.alerts import heartbeat
-from kajovo_dr.alerts.condition import Level
+from kajovo_dr.alerts.condition import Level, rank
 from kajovo_dr.alerts.transitions import Standing
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch.look import Looked, look
@@ -46,7 +46,7 @@ def watch(settings: Settings, now: datetime) -> Report:
     """
     looked = look(settings, "watchdog", now)
     level = looked.active[0].level if looked.active else "ok"
-    heartbeat.ping(settings, "watchdog_url", "fail" if level == "critical" else "success")
+    heartbeat.ping(settings, "watchdog_url", "fail" if rank(level) > rank("warning") else "success")
     return Report(level, looked)
 
 
