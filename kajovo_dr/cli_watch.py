@@ -240,7 +240,7 @@ def _point(settings: Settings, found: Status) -> tuple[str, str]:
 
     limit = f"{settings.rpo_hours:g} h"
     if found.point is None or found.point.age_s is None:
-        return "no proven backup is known", limit
+        return ("no backup is proven" if found.database else "not known: no database"), limit
     age = Words("en", settings.timezone).duration(found.point.age_s)
     return f"{age} old, {found.point.backup} of {found.database}", limit
 

@@ -295,6 +295,18 @@ def test_an_override_makes_another_settings_object() -> None:
     assert other.need("database_url") == "x"
 
 
+@pytest.mark.parametrize(
+    "value", ["127.0.0.1:3000", "mailto:a@b", "http://", "http://[::1", "https://op:heslo@dr.cz/"]
+)
+def test_a_page_that_is_none_or_has_a_login_is_refused_and_not_shown(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set(monkeypatch, ui_url=value)
+    error = _refused()
+    assert str(error).startswith("KAJOVO_DR_UI_URL: ")
+    assert "heslo" not in error.described()
+
+
 @pytest.mark.parametrize("value", [{}, {"migrate_dir": None}])
 def test_a_setting_that_a_command_needs_is_named_when_it_is_missing(value: dict[str, Any]) -> None:
     with pytest.raises(NotConfigured) as missing:

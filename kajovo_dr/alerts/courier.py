@@ -51,7 +51,7 @@ def read(url: SecretStr) -> Reading:
     if found is None:
         return Reading("", "has no schema such as mailtos:// at its beginning")
     if _COMMA.search(text):
-        return Reading("", "has a comma, or the like, where a space belongs")
+        return Reading("", "has a comma or semicolon where a space belongs")
     with listening() as heard:
         plugin = _plugin(url)
         schema = _known(found[1].lower(), plugin)
@@ -61,7 +61,7 @@ def read(url: SecretStr) -> Reading:
         return Reading(schema, f"({schema}) is not complete, or not one that works on this system")
     if heard.dropped:
         return Reading(schema, f"({schema}) names a receiver that cannot be one")
-    if len(plugin) > 1:  # refused by one of them, it would come again and again to the others
+    if len(getattr(plugin, "targets", ())) > 1:  # refused by one, it would come again to the others
         return Reading(schema, f"({schema}) names several receivers: write one URL for each")
     return Reading(schema)
 

@@ -6,6 +6,7 @@ Belongs here: whose turn it is, and what a failure means for the rest. Not here:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ _GIVE_UP = timedelta(days=7)
 #: Messages that one channel gets in one look: the rest waits for the next, which begins soon, and
 #: no look takes longer than Dagster waits for a sensor (60 s) unless each of them is slow.
 _AT_ONCE = 5
+_MANY = 50
 #: Attempts after which a message lets others pass.
 _STUBBORN = 3
 #: Attempts that may each have arrived, after which it is taken to have done so.
@@ -77,11 +79,14 @@ def _deliver(
     sent = []
     by_id = {each.id: each for batch in messages.values() for each in batch}
     to_send = {channel: messages[channel.name] for channel in batches}
+    end = time.monotonic() + settings.alert_timeout_s
     for message_id, delivery in deliver(to_send, settings.alert_timeout_s):
         one = Sent(by_id[message_id], delivery)
         sent.append(one)
         with book.change(state) as ledger:  # at once: a kill while others wait repeats it not
             _note(ledger, one, now)
+        if time.monotonic() > end:  # Dagster waits a minute for a sensor; the rest has its turn
+            break
     with book.change(state) as ledger:
         _untried(ledger, messages)
     return sent
@@ -118,10 +123,12 @@ def _note(ledger: Ledger, sent: Sent, now: datetime) -> None:
     name, outcome = sent.delivery.channel, sent.delivery
     for waiting in ledger.waiting:
         if waiting.message.id == sent.message.id and name in waiting.channels:
-            given_up = not outcome.arrived and now - waiting.message.at > _GIVE_UP
+            tried = waiting.channels[name].tries
+            # not by age alone: a machine may have slept, and its network be late when it wakes
+            given_up = now - waiting.message.at > _GIVE_UP and tried > _MANY and not outcome.arrived
             ledger.lost += given_up
             # who takes it and never says so in time must not get it for a week
-            enough = outcome.perhaps and waiting.channels[name].tries + 1 >= _PERHAPS
+            enough = outcome.perhaps and tried + 1 >= _PERHAPS
             if outcome.arrived or given_up or enough:
                 del waiting.channels[name]
             else:

@@ -118,6 +118,9 @@ class Ledger(BaseModel):
                 del self.standings[standing.key]
             elif standing.stays:
                 notices.extend(self._see(standing.unchanged(), conditions, rules))
+            elif self._is_untold(standing):  # another observer's, who could tell nobody
+                again = replace(standing.unchanged(), at=None)
+                notices.extend(self._see(again, conditions, rules))
         return notices
 
     @property
@@ -139,6 +142,10 @@ class Ledger(BaseModel):
         for each in unnamed:
             if not each.stays and each.key.partition(":")[0] in families:
                 yield from self._put(each.key, *missing(each, rules))
+
+    def _is_untold(self, standing: Standing) -> bool:
+        wrong = standing.key in self.standings and standing.level != "ok"
+        return wrong and standing.told == "ok" and not standing.patience_s
 
     def _see(
         self, condition: Condition, now: Sequence[Condition], rules: Rules

@@ -24,10 +24,10 @@ class Standing(BaseModel):
     """A condition as it was seen last, and as people know it.
 
     since: when its level began; seen_at: of which moment it was known last. told: the level that
-    people know; told_cause: the cause they know; told_at: when they were told last. trouble_since:
-    when it ceased to be well. heard: severities that this trouble had when it was told of.
-    loose_since: when it began to be neither covered nor well. event_fed: it is known by events, and
-    stays as it is until the next one.
+    people know; told_what and told_cause: what they know of it; told_at: when they were told last.
+    trouble_since: when it ceased to be well. heard: severities that this trouble had when it was
+    told of. loose_since: when it began to be neither covered nor well. event_fed: it is known by
+    events, and stays as it is until the next one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +49,7 @@ class Standing(BaseModel):
     event_fed: bool = False
     trouble_since: AwareDatetime | None = None
     told: Level = "ok"
+    told_what: str = ""
     told_cause: str = ""
     told_at: AwareDatetime | None = None
     heard: tuple[Severity, ...] = ()
@@ -105,6 +106,7 @@ def seen(
     known = current.model_copy(
         update={
             "told": current.level,
+            "told_what": current.what,
             "told_cause": current.cause,
             "told_at": rules.now,
             "heard": audience if current.level != "ok" else (),

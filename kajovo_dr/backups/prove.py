@@ -20,6 +20,7 @@ from kajovo_dr.backups.damage import disk_may_fail
 from kajovo_dr.backups.inspect import Inspection, verify
 from kajovo_dr.backups.load import load, require_server
 from kajovo_dr.backups.proof import VERDICTS, Proof, Verdict, write_proof
+from kajovo_dr.backups.recovery_point import point_of
 from kajovo_dr.backups.scratch import require_space, room, scratch_server
 from kajovo_dr.backups.sql_smoke import ask
 from kajovo_dr.backups.store import open_store
@@ -73,19 +74,22 @@ def _heard(settings: Settings, backup: Backup) -> Iterator[None]:
     except TargetBusy:  # another proof runs: this one has not failed
         raise
     except BaseException:  # Ctrl-C and the end of a run, too
-        _tell(switch, backup, before, _like(settings, backup))
+        _tell(settings, switch, backup, before)
         raise
-    _tell(switch, backup, before, _like(settings, backup))
+    _tell(settings, switch, backup, before)
 
 
-def _tell(switch: Switch, backup: Backup, before: list[Backup], after: list[Backup]) -> None:
-    """Success when the recovery point is this backup now and was not before; failure when there is
-    no newer one. What else becomes of an old backup, or of one proven again, is no sign of life.
+def _tell(settings: Settings, switch: Switch, backup: Backup, before: list[Backup]) -> None:
+    """Success when the recovery point is this backup now, was not before, and is within the RPO;
+    failure when it is older, or when this one is not proven and there is no newer one. What else
+    becomes of an old backup, or of one proven again, is no sign of life.
     """
+    after = _like(settings, backup)
     was, point = _newest_proven(before), _newest_proven(after)
     if point == backup.name:
         if was != point:
-            switch.send("success")
+            kept = point_of(settings, after, datetime.now(UTC)).verdict in ("pass", "warn")
+            switch.send("success" if kept else "fail")
     elif not any(each.manifest.created_at > backup.manifest.created_at for each in after):
         switch.send("fail")
     switch.wait()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from kajovo_dr.backups.store import Store
 
@@ -39,10 +40,10 @@ def forecast(store: Store, now: datetime) -> DiskForecast:
     found = []
     for path in store.dump_files():
         try:
-            status = path.stat()
+            size = path.stat().st_size
         except FileNotFoundError:  # deleted this moment
             continue
-        found.append((status.st_mtime, status.st_size))  # the time is that of the snapshot
+        found.append((_snapshot(path), size))
     free = store.free_bytes()
     since = (now - timedelta(days=_DAYS)).timestamp()
     late = [(at, size) for at, size in found if since < at <= now.timestamp()]
@@ -60,3 +61,8 @@ def forecast(store: Store, now: datetime) -> DiskForecast:
         days_left=free / rate if rate else None,
         newest_bytes=max(found)[1] if found else 0,
     )
+
+
+def _snapshot(path: Path) -> float:
+    """The moment in the name: the file's own time is that of its copying, where it was copied."""
+    return datetime.strptime(f"{path.stem[-15:]}+0000", "%Y%m%d-%H%M%S%z").timestamp()

@@ -6,11 +6,13 @@ is said (``alerts.transitions``), who looks when (the daemon's sensor, the watch
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from kajovo_dr.alerts import channels, delivery
 from kajovo_dr.alerts import ledger as book
@@ -23,12 +25,14 @@ from kajovo_dr.alerts.transitions import Notice, Rules, Standing
 from kajovo_dr.errors import DrError
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch import agreement, backup_sources, machine_sources, metrics, recovery_sources
-from kajovo_dr.watch.message_text import written
+from kajovo_dr.watch.message_text import plainly, written
 from kajovo_dr.watch.scene import Scene
 from kajovo_dr.watch.uptime import boot_id, uptime_s
 
 #: How often a look is begun when others look at the same time; the last one counts in any case.
 _ATTEMPTS = 3
+#: Seconds that a source may take: a network disk that has gone answers never.
+_SOURCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,21 @@ def _take_over(
     hearing = frozenset(severity for each in known for severity in each.severities)
     rules = Rules(scene.now, hearing, scene.settings.alert_repeat_hours * 3600)
     notices = _worst_first(ledger.observe(found, families, rules))
-    messages = [written(notice, scene.words, scene.now) for notice in notices]
+    messages = [_written(notice, scene) for notice in notices]
     for notice, message in zip(notices, messages, strict=True):
         takers = _takers(known, notice, message)
         book.queue(ledger, notice.standing.key, message, takers, scene.now)
     return messages
+
+
+def _written(notice: Notice, scene: Scene) -> Message:
+    """The message; one that cannot be written, such as of a moment that no calendar has, must not
+    silence the others.
+    """
+    try:
+        return written(notice, scene.words, scene.now)
+    except Exception as bug:  # noqa: BLE001 - see above
+        return plainly(notice, scene.words, scene.now, _place(bug))
 
 
 def see(settings: Settings, observer: Observer, now: datetime) -> list[Condition]:
@@ -128,15 +142,34 @@ def gather(scene: Scene, sources: Iterable[Source]) -> tuple[list[Condition], se
     found: list[Condition] = []
     families = {"source"}
     for source in sources:
-        try:
-            found.extend(list(source.look()))
+        seen = _within(source, scene)
+        if isinstance(seen, str):
+            what = scene.words("source", name=source.name, why=seen)
+            key = f"source:{source.name}"
+            found.append(Condition(key, "unknown", what, next="kajovo-dr doctor"))
+        else:
+            found.extend(seen)
             families.update(source.families)
-        except Exception as bug:  # noqa: BLE001 - one source that fails must not silence the others
-            what = scene.words("source", name=source.name, why=_place(bug))
-            found.append(
-                Condition(f"source:{source.name}", "unknown", what, next="kajovo-dr doctor")
-            )
     return found, families
+
+
+def _within(source: Source, scene: Scene) -> list[Condition] | str:
+    """What a source sees, or why it could not look. One that fails, or waits for a disk that does
+    not answer, must not silence the others: it is left alone in its thread.
+    """
+    outcome: SimpleQueue[list[Condition] | str] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put(list(source.look()))
+        except Exception as bug:  # noqa: BLE001 - see above
+            outcome.put(_place(bug))
+
+    threading.Thread(target=run, daemon=True, name=f"kajovo_dr-{source.name}").start()
+    try:
+        return outcome.get(timeout=_SOURCE_S)
+    except Empty:
+        return scene.words("no_answer", seconds=f"{_SOURCE_S:g}")
 
 
 def _place(bug: Exception) -> str:

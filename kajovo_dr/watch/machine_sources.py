@@ -172,16 +172,17 @@ def _switches(scene: Scene) -> Iterator[Condition]:
 
 def _channels(scene: Scene) -> Iterator[Condition]:
     words, key = scene.words, f"channels_{scene.observer}"
+    who = words(f"who_{scene.observer}")
     hint = "kajovo-dr alert --test"
     readable, problems = channels.readable(scene.settings)
     known = {channel.name for channel in readable}
     if problems:
         why = "; ".join(map(str, problems))
-        yield Condition(key, "critical", words("channels_bad", why=why), next=hint)
+        yield Condition(key, "critical", words("channels_bad", who=who, why=why), next=hint)
     elif not known:
-        yield Condition(key, "warning", words("channels_none"), next=_SETTINGS)
+        yield Condition(key, "warning", words("channels_none", who=who), next=_SETTINGS)
     elif not any("critical" in channel.severities for channel in readable):
-        yield Condition(key, "warning", words("channels_deaf"), next=_SETTINGS)
+        yield Condition(key, "warning", words("channels_deaf", who=who), next=_SETTINGS)
     for name, trouble in scene.known.troubles.items():
         lasted = (scene.now - trouble.since).total_seconds()
         if name in known and lasted >= _CHANNEL_S:

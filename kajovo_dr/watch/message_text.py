@@ -40,6 +40,21 @@ def written(notice: Notice, words: Words, now: datetime) -> Message:
     )
 
 
+def plainly(notice: Notice, words: Words, now: datetime, why: str) -> Message:
+    """The message without its times and figures, which could not be written, and why."""
+    standing, number = notice.standing, secrets.token_hex(3)
+    return Message(
+        id=number,
+        kind=_kind(notice),
+        severity="critical" if "critical" in notice.audience else "warning",
+        audience=notice.audience,
+        title=_short(f"[kajovo_dr {platform.node()}] {_word(notice, words)}: {_former(notice)}"),
+        body=f"{words('line_what')}: {_cut(_former(notice))}\n{words('line_next')}:"
+        f" {standing.next}\n{why}\nkajovo_dr, {platform.node()}, #{number}",
+        at=now,
+    )
+
+
 def _kind(notice: Notice) -> Kind:
     if notice.change in ("over", "was") and notice.standing.level == "ok":
         return "over"
@@ -57,7 +72,8 @@ def _word(notice: Notice, words: Words) -> str:
 def _former(notice: Notice) -> str:
     """What is over is told by what it was."""
     known = notice.known
-    return known.what if known is not None and known.told != "ok" else notice.standing.what
+    told = known.told_what if known is not None and known.told != "ok" else ""
+    return told or notice.standing.what
 
 
 def _lines(notice: Notice, words: Words, now: datetime, number: str) -> Iterator[str]:

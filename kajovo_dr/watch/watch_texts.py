@@ -93,14 +93,17 @@ TEXTS: dict[Language, dict[str, str]] = {
         "watchdog_silent": "the watchdog no longer looks: nobody would notice that this machine's"
         " daemon died",
         "channel": "alerts do not arrive through the channel {name}: {why}",
-        "channels_none": "no alert channel is configured: nobody is told of anything",
-        "channels_bad": "not every alert can be sent: {why}",
+        "channels_none": "{who} has no alert channel: nobody is told of what it sees",
+        "channels_bad": "{who} cannot send every alert: {why}",
+        "no_answer": "no answer within {seconds} s",
         "source": "a part of the watch is broken, {name}: {why}",
+        "who_daemon": "Dagster's daemon",
+        "who_watchdog": "the watchdog",
         "settings": "the watchdog has other settings than Dagster's daemon, and leaves backups and"
         " recoveries to it: {names}",
         "renewed": "the file of what people were told could not be read and was put aside as"
         " {name}: some of it may be told again, and what waited to be sent is lost",
-        "channels_deaf": "no channel takes what is critical",
+        "channels_deaf": "{who} has no channel that takes what is critical",
         "vanished": "backups have vanished from the store {folder}: {before} were there at the last"
         " look, {now} are now",
         "damaged_many": "{count} backups are damaged; of the newest: {why}",
@@ -128,7 +131,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "title_was": "BYLO",
         "title_test": "ZKOUŠKA",
         "line_what": "Co",
-        "line_since": "Od",
+        "line_since": "Trvá od",
         "line_lasted": "Trvalo",
         "line_before": "Předtím",
         "line_figure": "Hodnota",
@@ -146,7 +149,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         " bylo ztraceno",
         "rpo_none": "žádná záloha databáze {database} není ověřená: nikdo neví, zda by šlo něco"
         " obnovit",
-        "rpo_unknown": "nikdo nemůže říci, jak stará je nejnovější ověřená záloha: {why}",
+        "rpo_unknown": "nelze zjistit, jak stará je nejnovější ověřená záloha: {why}",
         "rpo_future": "bodu obnovy nelze věřit: {why}",
         "none": "žádná",
         "damaged": "záloha {name} je poškozená: {why}",
@@ -161,19 +164,19 @@ TEXTS: dict[Language, dict[str, str]] = {
         "store_lost": "úložiště záloh nelze použít: {why}",
         "store_full": "další záloha se do úložiště {folder} nevejde",
         "store_fills": "disk úložiště {folder} bude brzy plný",
-        "store_days": "zbývá {days} dní, volno {free}, denně přibude {rate}",
+        "store_days": "zbývá {days} d, volno {free}, denně přibude {rate}",
         "store_free": "volno {free}, nejnovější záloha má {size}",
-        "days": "{days} dní",
+        "days": "{days} d",
         "drill_ok": "poslední cvičení obstálo",
         "drill_none": "cvičení ještě nikdy neproběhlo: nikdo neví, jak dlouho obnova trvá",
         "drill_failed": "poslední cvičení {id} neobstálo: {why}",
         "drill_overdue": "už dlouho žádné cvičení neobstálo",
-        "drill_unknown": "nikdo nemůže říci, jak dopadlo poslední cvičení: {why}",
+        "drill_unknown": "nelze zjistit, jak dopadlo poslední cvičení: {why}",
         "drill_unreadable": "žádný řádek jejich historie nelze přečíst",
         "drill_rto": "obnova při něm trvala příliš dlouho",
         "recovery": "obnova {id} databáze {database}, kterou začal {who}, neskončila; poslední"
         " krok: {phase}",
-        "recovery_unknown": "nikdo nemůže říci, zda některá obnova neskončila: {why}",
+        "recovery_unknown": "nelze zjistit, zda některá obnova neskončila: {why}",
         "between": "žádný",
         "clock_ahead": "hodiny počítače {host} byly posunuty o {jump} dopředu; jdou-li teď špatně,"
         " vypadají zálohy o tolik starší",
@@ -191,14 +194,17 @@ TEXTS: dict[Language, dict[str, str]] = {
         "watchdog_silent": "hlídač se už nedívá: nikdo by si nevšiml, že démon na tomto počítači"
         " přestal běžet",
         "channel": "upozornění nedocházejí kanálem {name}: {why}",
-        "channels_none": "není nastaven žádný kanál pro upozornění: nikdo se nic nedozví",
-        "channels_bad": "ne všechna upozornění lze posílat: {why}",
+        "channels_none": "{who} nemá žádný kanál pro upozornění: nikdo se nedozví, co vidí",
+        "channels_bad": "{who} nemůže posílat všechna upozornění: {why}",
+        "no_answer": "bez odpovědi {seconds} s",
         "source": "část hlídání je rozbitá, {name}: {why}",
+        "who_daemon": "démon Dagsteru",
+        "who_watchdog": "hlídač",
         "settings": "hlídač má jiné nastavení než démon Dagsteru a zálohy i obnovy nechává na něm:"
         " {names}",
         "renewed": "soubor s tím, co už bylo ohlášeno, nešel přečíst a byl odložen jako {name}:"
         " něco může být ohlášeno znovu, a co čekalo na odeslání, je ztraceno",
-        "channels_deaf": "žádný kanál nepřijímá kritická upozornění",
+        "channels_deaf": "{who} nemá kanál, který přijímá kritická upozornění",
         "vanished": "z úložiště {folder} zmizely zálohy: při posledním pohledu jich bylo {before},"
         " teď {now}",
         "damaged_many": "poškozených záloh: {count}; o nejnovější: {why}",

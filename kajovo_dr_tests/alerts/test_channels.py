@@ -446,8 +446,9 @@ INCOMPLETE = "is not complete, or not one that works on this system"
         (f"mailto://{SECRET}:x@127.0.0.1", f"(mailto) {INCOMPLETE}"),
         (f"mailtos://u:{SECRET}/x@hotel.cz", f"(mailtos) {INCOMPLETE}"),
         (f"mailtos://u:x@hotel.cz?to={SECRET}", "(mailtos) names a receiver that cannot be one"),
-        (f"json://host/{SECRET},", "has a comma where a space belongs"),
-        (f"json://host/{SECRET},json://host", "has a comma where a space belongs"),
+        (f"json://host/{SECRET},", "has a comma or semicolon where a space belongs"),
+        (f"json://host/{SECRET};json://host", "has a comma or semicolon where a space belongs"),
+        (f"json://host/{SECRET},json://host", "has a comma or semicolon where a space belongs"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_told_by_its_number_and_not_shown(

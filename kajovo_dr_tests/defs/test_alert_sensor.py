@@ -251,7 +251,7 @@ def became(verdict: FreshnessState) -> FreshnessStateChange:
         (FreshnessState.PASS, "ok"),
         (FreshnessState.WARN, "warning"),
         (FreshnessState.FAIL, "critical"),
-        (FreshnessState.UNKNOWN, "unknown"),
+        (FreshnessState.UNKNOWN, "warning"),
     ],
 )
 def test_a_state_of_freshness_has_its_level(

@@ -64,7 +64,7 @@ def test_it_is_told_in_czech(watch: Watch) -> None:
     assert told.head.startswith(
         "KRITICKÉ: nejnovější ověřená záloha databáze kajovo_hotel je stará"
     )
-    assert told.lines["Od"].split() == ["24.", "11.", "2026", "13:00:00", "SEČ"]
+    assert told.lines["Trvá od"].split() == ["24.", "11.", "2026", "13:00:00", "SEČ"]
     assert told.lines["Hodnota"] == "26 h 10 min, limit 24 h"
     assert told.lines["Dál"] == "kajovo-dr backup --prove"
     watch.proven(NOON + 26 * HOUR)
@@ -390,9 +390,7 @@ def test_the_days_that_are_left_are_told_in_czech(
     dump(watch, NOON, 1_000_000)
     free(monkeypatch, 9_500_000)
     told = watch.one(NOON)
-    assert told.lines["Hodnota"] == (
-        "zbývá 9,5 dní, volno 9,5 MB, denně přibude 1,0 MB, limit 14 dní"
-    )
+    assert told.lines["Hodnota"] == ("zbývá 9,5 d, volno 9,5 MB, denně přibude 1,0 MB, limit 14 d")
 
 
 def test_a_single_backup_foretells_nothing_but_must_fit_once_more(

@@ -70,7 +70,7 @@ def test_the_same_in_czech() -> None:
     assert title(message) == "VAROVÁNÍ: je plné"
     assert message.body.replace("\xa0", " ").splitlines() == [
         "Co: je plné",
-        "Od: 23. 11. 2026 7:00:00 SEČ",
+        "Trvá od: 23. 11. 2026 7:00:00 SEČ",
         "Hodnota: 1 den, limit 3 dny",
         "Dál: to",
         f"Běh: {LINK}",
