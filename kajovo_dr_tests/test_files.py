@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kajovo_dr import private_file
 from kajovo_dr.files import (
     flush_folder,
     open_private,
@@ -127,3 +128,20 @@ def test_the_leftover_of_a_killed_process_of_our_id_is_no_obstacle(tmp_path: Pat
 
 def test_a_folder_can_be_flushed(tmp_path: Path) -> None:
     flush_folder(tmp_path)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away"
+)
+def test_what_root_makes_in_a_users_folder_is_the_users(tmp_path: Path) -> None:
+    owner = 65_534
+    home = tmp_path / "state"
+    home.mkdir()
+    os.chown(home, owner, owner)
+    write_private(home / "file", b"x")
+    replace_atomically(home / "file", b"y")
+    private_folder(home / "folder")
+    with private_file.locked(home / "locked.json"):
+        private_file.append(home / "log", b"line")
+    for path in home.iterdir():
+        assert path.lstat().st_uid == owner, path

@@ -42,15 +42,20 @@ def written(notice: Notice, words: Words, now: datetime) -> Message:
 
 def plainly(notice: Notice, words: Words, now: datetime, why: str) -> Message:
     """The message without its times and figures, which could not be written, and why."""
-    standing, number = notice.standing, secrets.token_hex(3)
+    number, next_step = secrets.token_hex(3), notice.standing.next or "kajovo-dr status"
+    lines = {
+        "line_what": _cut(_former(notice)),
+        "line_now": why,
+        "line_next": next_step,
+        "line_from": f"kajovo_dr, {platform.node()}, #{number}",
+    }
     return Message(
         id=number,
         kind=_kind(notice),
         severity="critical" if "critical" in notice.audience else "warning",
         audience=notice.audience,
         title=_short(f"[kajovo_dr {platform.node()}] {_word(notice, words)}: {_former(notice)}"),
-        body=f"{words('line_what')}: {_cut(_former(notice))}\n{words('line_next')}:"
-        f" {standing.next}\n{why}\nkajovo_dr, {platform.node()}, #{number}",
+        body="\n".join(f"{words(key)}: {text}" for key, text in lines.items()),
         at=now,
     )
 

@@ -447,6 +447,10 @@ INCOMPLETE = "is not complete, or not one that works on this system"
         (f"mailtos://u:{SECRET}/x@hotel.cz", f"(mailtos) {INCOMPLETE}"),
         (f"mailtos://u:x@hotel.cz?to={SECRET}", "(mailtos) names a receiver that cannot be one"),
         (f"json://host/{SECRET},", "has a comma or semicolon where a space belongs"),
+        (
+            f"mailto://u:{SECRET}@host.cz?to=a@host.cz,b@host.cz",
+            "(mailto) names several receivers: write one URL for each",
+        ),
         (f"json://host/{SECRET};json://host", "has a comma or semicolon where a space belongs"),
         (f"json://host/{SECRET},json://host", "has a comma or semicolon where a space belongs"),
     ],

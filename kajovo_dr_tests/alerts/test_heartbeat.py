@@ -341,6 +341,14 @@ def test_an_older_backup_proven_after_a_newer_one_is_no_sign_of_life(
     assert paths(switch) == [GOOD]
 
 
+def test_a_recovery_point_that_is_too_old_when_it_moves_is_no_sign_of_life(
+    heard: Settings, backup: Backup, switch: HttpReceiver
+) -> None:
+    moment = 1e-7  # hours
+    prove(heard.with_overrides(rpo_hours=2 * moment, rpo_warn_hours=moment), backup)
+    assert paths(switch) == [FAIL]
+
+
 def test_an_older_backup_proven_before_a_newer_one_moves_the_recovery_point(
     heard: Settings, settings: Settings, small: Server, backup: Backup, switch: HttpReceiver
 ) -> None:

@@ -6,19 +6,21 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from kajovo_dr import process
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.catalog import Backup
-from kajovo_dr.backups.scheduled import served, take_for
+from kajovo_dr.backups.scheduled import REASON, served, take_for
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.backups.take import Taken, take
 from kajovo_dr.errors import TargetBusy
 from kajovo_dr.postgres import databases
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
+from kajovo_dr_tests.backups.stored import judge, put
 
 LIMIT = 60
 
@@ -48,6 +50,23 @@ def test_a_backup_by_hand_serves_no_tick(settings: Settings, small: Server) -> N
     take(settings, small, reason="by hand")
     assert isinstance(take_for(settings, small, tick), Taken)
     assert len(stored(settings)) == 2
+
+
+@pytest.mark.parametrize("verdict", ["damaged", "unproven"])
+def test_one_that_was_judged_and_is_not_proven_serves_no_tick(
+    settings: Settings, small: Server, verdict: Literal["damaged", "unproven"]
+) -> None:
+    tick = datetime.now(UTC)
+    taken = take_for(settings, small, tick)
+    assert isinstance(taken, Taken)
+    judge(taken.backup, verdict, datetime.now(UTC), reason="its proof failed")
+    assert served(settings, small, tick) is None
+
+
+def test_one_of_the_future_serves_no_tick(settings: Settings, small: Server) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=30)
+    put(open_store(settings), ahead, database=small.dbname, reason=REASON)
+    assert served(settings, small, datetime.now(UTC)) is None
 
 
 def test_it_waits_for_the_backup_of_a_command_line_and_is_taken_after_it(

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from kajovo_dr.alerts import ledger
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.definitions import defs
+from kajovo_dr.defs import alert_sensor as alert_module
 from kajovo_dr.defs import run_sources
 from kajovo_dr.defs.alert_sensor import alert_sensor
 from kajovo_dr.defs.backup_assets import today
@@ -293,3 +296,47 @@ def test_a_channel_that_is_down_fails_no_look(
     waiting = ledger.read(Settings.load().state).waiting
     assert [each.message.kind for each in waiting] == ["critical"]
     assert receiver.requests == []
+
+
+def test_a_run_that_had_nothing_to_do_ends_no_trouble(
+    watch: Watch, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick = datetime.now(UTC).isoformat()
+    config = {"ops": {"postgres_backup": {"config": {"reason": "scheduled", "tick": tick}}}}
+    assert run(JOB, config, partition=today()).success
+    with monkeypatch.context() as lost:
+        lost.setenv("KAJOVO_DR_DATABASE_URL", NOWHERE)
+        run(JOB, partition=today())
+    assert [text.partition(":")[0] for text in watch.told()] == ["CRITICAL"]
+    assert run(JOB, config, partition=today()).success  # its tick is served
+    assert watch.told() == []
+
+
+def test_jobs_of_the_same_name_elsewhere_are_not_ours() -> None:
+    def of(location: str) -> dg.DagsterRun:
+        origin = InProcessCodeLocationOrigin(
+            LoadableTargetOrigin(module_name="x"), location_name=location
+        )
+        job = RemoteRepositoryOrigin(origin, "__repository__").get_job_origin(JOB)
+        return dg.DagsterRun(JOB, remote_job_origin=job)
+
+    here = InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="x"), location_name="kajovo_dr"
+    )
+    assert alert_module._is_of(of("kajovo_dr"), here)
+    assert not alert_module._is_of(of("another"), here)
+    assert alert_module._is_of(dg.DagsterRun(JOB), here)
+
+
+def test_events_that_cannot_be_read_are_told_and_silence_nothing_else(
+    watch: Watch, run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("chyba")
+
+    for each in settings.store_dir.glob("*.proof.json"):
+        each.unlink()
+    monkeypatch.setattr(run_sources, "of_daemons", fail)
+    told = watch.told()
+    assert [text for text in told if "a part of the watch is broken, Dagster" in text]
+    assert [text for text in told if "no backup of" in text]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,13 +13,15 @@ import pytest
 from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.condition import Condition
 from kajovo_dr.backups import catalog
+from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.store import Store
 from kajovo_dr.errors import LogUnwritable
+from kajovo_dr.watch import look as look_module
 from kajovo_dr.watch import metrics
-from kajovo_dr.watch.look import Source, peek, see
+from kajovo_dr.watch.look import Source, look, peek, see
 from kajovo_dr.watch.scene import Words
 from kajovo_dr_tests.backups.stored import NOON, judge, put
-from kajovo_dr_tests.watch.conftest import HOUR, MINUTE, Watch
+from kajovo_dr_tests.watch.conftest import BOOT, HOUR, MINUTE, Watch
 
 
 def breaks() -> Iterator[Condition]:
@@ -164,3 +169,55 @@ def test_durations_are_told_as_their_limits_are(seconds: float, english: str, cz
         Words("cs", "Europe/Prague").duration(seconds).replace("\u202f", " ").replace("\xa0", " ")
         == czech
     )
+
+
+def test_who_was_overtaken_by_another_look_looks_again(watch: Watch) -> None:
+    """What it saw first may be older than what the other has told of."""
+    watch.proven(NOON - 30 * HOUR)
+    assert len(watch.look(NOON - HOUR, "daemon")) == 1
+    fresh: list[Backup] = []
+
+    def slow() -> Iterator[Condition]:
+        if not fresh:  # meanwhile a backup is proven, and the daemon has seen it
+            fresh.append(watch.proven(NOON - 10 * MINUTE))
+            passed = (NOON - BOOT).total_seconds()
+            look(watch.settings, "daemon", NOON, uptime=lambda: passed)
+        yield from ()
+
+    told = watch.look(NOON, more=[Source("slow", (), slow)])
+    assert [each.head[:4] for each in told] == ["OVER"]
+    assert watch.look(NOON + MINUTE) == []
+
+
+def test_a_source_that_hangs_is_left_alone_and_silences_no_other(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(look_module, "_SOURCE_S", 0.3)
+
+    def hangs() -> Iterator[Condition]:
+        released.wait(30)
+        yield COLD
+
+    told = watch.look(NOON, more=[Source("disk", ("kotel",), hangs)])
+    released.set()
+    heads = [each.head for each in told]
+    assert "CRITICAL: a part of the watch is broken, disk: no answer within 0.3 s" in heads
+    assert any(head.startswith("CRITICAL: no backup of") for head in heads)
+
+
+def test_a_message_that_cannot_be_written_is_said_plainly(watch: Watch) -> None:
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)  # no time zone has it
+    never = Condition("kotel", "critical", COLD.what, next=COLD.next, since=last)
+    watch.proven(NOON)
+    told = watch.one(NOON, more=[heats(never)])
+    assert told.head == "CRITICAL: the boiler is cold"
+    assert "kajovo-dr status" in told.body
+
+
+def test_what_is_over_is_named_as_people_were_told_of_it(watch: Watch) -> None:
+    watch.proven(NOON)
+    assert watch.one(NOON, more=[heats(COLD)]).head == "CRITICAL: the boiler is cold"
+    watch.look(NOON + MINUTE, more=[heats(replace(COLD, what="frost in the cellar"))])
+    over = watch.one(NOON + 2 * MINUTE, more=[heats()])
+    assert over.head == "OVER: the boiler is cold"
