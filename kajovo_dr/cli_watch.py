@@ -119,19 +119,15 @@ def metrics(settings: Settings, output: str | None) -> None:
 def _cannot_look(failure: Exception, *, cry: bool) -> NoReturn:
     from kajovo_dr.watch import last_resort
 
-    error = failure if isinstance(failure, DrError) else _bug(failure)
+    said, hint = f"unexpected {type(failure).__name__}", "this is a bug: see what doctor says."
+    if isinstance(failure, DrError):
+        said, hint = " ".join(str(failure).split()), failure.hint
     if cry:
-        last_resort.cry(error, switch=True)
-    terminal.say(f"KAJOVO_DR UNKNOWN - {' '.join(str(error).split())}")
-    if error.hint:
-        terminal.tell(f"hint: {error.hint}")
+        last_resort.cry(said, switch=True)
+    terminal.say(f"KAJOVO_DR UNKNOWN - {said}")
+    if hint:
+        terminal.tell(f"hint: {hint}")
     sys.exit(_UNKNOWN)
-
-
-def _bug(failure: Exception) -> DrError:
-    return DrError(
-        f"unexpected {type(failure).__name__}", hint="this is a bug: see kajovo-dr --debug status."
-    )
 
 
 def _explain(settings: Settings) -> None:

@@ -113,7 +113,8 @@ def _protected(settings: Settings) -> _Protected:
         hint = f"start it: kajovo-dr up; or set {PREFIX}DATABASE_URL to protect a real database."
         return _Protected(settings, sandbox=True, missing=Finding("database", "warn", said, hint))
     url = SecretStr(hotel.database(clusters.HOTEL_DATABASE).url())
-    complete = settings.with_overrides(database_url=url, backup_dir=settings.store_dir)
+    store = open_store(settings).folder  # its own, which is made if it is not there yet
+    complete = settings.with_overrides(database_url=url, backup_dir=store)
     return _Protected(complete, sandbox=True)
 
 

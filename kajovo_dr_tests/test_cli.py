@@ -467,6 +467,8 @@ def configured(application: str, tmp_path: Path) -> dict[str, str]:
         "app_stop_url": f"{application}/stop",
         "app_start_url": f"{application}/start",
         "drill_application": "false",
+        "alert_urls": f"{application.replace('http', 'json')}/alerts",
+        "heartbeat_url": f"{application}/heartbeat",
     }
 
 
@@ -474,6 +476,7 @@ def test_a_complete_installation_is_found_healthy(
     shell: Shell, settings: Settings, proven: Backup, configured: dict[str, str]
 ) -> None:
     drill_history.append(settings.state, drill(started_at=datetime.now(UTC)))
+    shell("watchdog", **configured, watch_dagster="false").ok()
     looked = shell("doctor", **configured).ok()
     assert {line[:5] for line in looked.out.splitlines()} == {"ok   "}
     for name in (

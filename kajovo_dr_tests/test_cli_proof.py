@@ -355,7 +355,7 @@ def test_the_doctor_counts_from_nothing_while_no_backup_is_proven(
     assert (looked.code, failed_checks(looked)) == (80, ["recovery point"])
     found = _finding(looked, "recovery point")
     assert found["said"] == "no backup is proven"
-    assert found["hint"] == f"prove the newest one: kajovo-dr verify {backup.name} --restore."
+    assert found["hint"] == f"kajovo-dr verify {backup.name} --restore."
 
 
 def test_a_young_unproven_backup_does_not_make_an_old_proof_young(
@@ -368,7 +368,7 @@ def test_a_young_unproven_backup_does_not_make_an_old_proof_young(
     assert failed_checks(looked) == ["recovery point"]
     found = _finding(looked, "recovery point")
     assert "old and proven, the limit is 24 h" in found["said"]
-    assert found["hint"] == f"prove the newest one: kajovo-dr verify {newer} --restore."
+    assert found["hint"] == f"kajovo-dr verify {newer} --restore."
     shell("verify", newer, "--restore").ok()
     assert _finding(shell("doctor", "--json").ok(), "recovery point")["verdict"] == "ok"
 

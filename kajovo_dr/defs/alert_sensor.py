@@ -91,7 +91,7 @@ def _crying() -> Iterator[None]:
     try:
         yield
     except DrError as failure:
-        last_resort.cry(failure)
+        last_resort.cry(str(failure))
         raise
 
 

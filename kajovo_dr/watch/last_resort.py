@@ -31,7 +31,7 @@ _BODY = {
 }
 
 
-def cry(failure: DrError, *, switch: bool = False) -> None:
+def cry(why: str, *, switch: bool = False) -> None:
     """Tell every channel, once a day, that nobody looks. Raises nothing.
 
     switch: tell the watchdog's dead man's switch, too, at each failure.
@@ -41,12 +41,12 @@ def cry(failure: DrError, *, switch: bool = False) -> None:
         if switch:
             heartbeat.ping(settings, "watchdog_url", "fail")
         if _is_news():
-            message = _message(settings, failure)
+            message = _message(settings, why)
             known = channels.readable(settings)[0]
             list(channels.deliver({each: [message] for each in known}, settings.alert_timeout_s))
 
 
-def _message(settings: Settings, failure: DrError) -> Message:
+def _message(settings: Settings, why: str) -> Message:
     number, language = secrets.token_hex(3), settings.language
     return Message(
         id=number,
@@ -54,7 +54,7 @@ def _message(settings: Settings, failure: DrError) -> Message:
         severity="critical",
         audience=("critical", "warning"),
         title=f"[kajovo_dr {platform.node()}] {_TITLE[language]}",
-        body=f"{_BODY[language].format(why=failure)}\nkajovo_dr, {platform.node()}, #{number}",
+        body=f"{_BODY[language].format(why=why)}\nkajovo_dr, {platform.node()}, #{number}",
         at=datetime.now(UTC),
     )
 

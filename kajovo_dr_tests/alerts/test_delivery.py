@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from kajovo_dr.alerts import channels, delivery
 from kajovo_dr.alerts import ledger as book
-from kajovo_dr.alerts.message import Message
+from kajovo_dr.alerts.message import Message, Severity
 from kajovo_dr.process import wait_until
 from kajovo_dr.settings import Settings
 from kajovo_dr_tests.alerts.receivers import PATIENCE_S, HttpReceiver
@@ -50,14 +50,14 @@ class Post:
         secret = SecretStr(" ".join(urls))
         self.settings = self.settings.with_overrides(alert_urls=secret, **more)
 
-    def write(self, *names: str) -> None:
+    def write(self, *names: str, severity: Severity = "critical") -> None:
         with book.change(self.state) as ledger:
             for name in names:
                 message = Message(
                     id=name,
-                    kind="critical",
-                    severity="critical",
-                    audience=("critical",),
+                    kind=severity,
+                    severity=severity,
+                    audience=(severity,),
                     title=f"title {name}",
                     body=f"body {name}",
                     at=self.now,
@@ -251,6 +251,17 @@ def test_what_failed_only_now_and_then_in_a_week_is_not_given_up(
     assert post.send(seconds=30 * 86_400) == ["1 json-1 False"]
     http_receiver.up()
     assert post.send(seconds=900) == ["1 json-1 True"]
+
+
+def test_what_is_critical_does_not_wait_behind_a_flood_of_warnings(
+    post: Post, http_receiver: HttpReceiver
+) -> None:
+    post.configure(http_receiver.url)
+    for number in range(12):
+        post.write(f"{number:x}", severity="warning")
+    post.write("z")
+    post.send()
+    assert said(http_receiver)[0] == "z"
 
 
 def test_who_takes_it_and_never_says_so_in_time_gets_it_three_times(

@@ -14,6 +14,7 @@ import pytest
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.manifest import DIGEST_SUFFIX, MANIFEST_SUFFIX, safety_reason
 from kajovo_dr.backups.store import sidecar
+from kajovo_dr.watch.disk_forecast import forecast
 from kajovo_dr_tests.backups.stored import DATABASE, NOON, fingerprint, judge, manifest, put, table
 from kajovo_dr_tests.watch.conftest import HOUR, MINUTE, Watch
 
@@ -453,3 +454,12 @@ def test_many_damaged_backups_are_one_message(watch: Watch) -> None:
     told = watch.one(NOON + 2 * HOUR)
     assert told.head.startswith("WARNING: 12 backups are damaged; of the newest: the backup")
     assert set(watch.levels) == {"damaged_many"}
+
+
+def test_the_first_hours_are_no_forecast_and_a_copied_store_is_none_either(watch: Watch) -> None:
+    for minutes in (0, 10, 20):
+        path = put(watch.store, NOON - minutes * MINUTE).path
+        path.write_bytes(b"x" * 1000)
+    assert forecast(watch.store, NOON).bytes_per_day is None
+    put(watch.store, NOON - 48 * HOUR).path.write_bytes(b"x" * 1000)  # its file is of today
+    assert forecast(watch.store, NOON).bytes_per_day == pytest.approx(1500)

@@ -61,8 +61,11 @@ def test_the_dead_mans_switch_hears_of_each_look(watch: Watch) -> None:
         bark(watch.settings, NOON + 21 * HOUR)  # a warning
         bark(watch.settings, NOON + 25 * HOUR)
         bark(watch.settings, NOON + 26 * HOUR)
+        watch.proven(NOON + 26 * HOUR)
+        watch.set(watch_dagster=True)
+        bark(watch.settings, NOON + 27 * HOUR)  # unknown
         asked = [each.path.removeprefix(switch.path) for each in switch.requests]
-    assert asked == ["", "", "/fail", "/fail"]
+    assert asked == ["", "", "/fail", "/fail", "/fail"]
 
 
 def test_a_switch_that_does_not_answer_spoils_no_look(
