@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -78,14 +78,14 @@ def look_until(
     daemons: Daemons, condition: Callable[[], bool], what: str, *, seconds: float = 31
 ) -> None:
     """Let the sensor look until people were told: after each look, some time passes."""
-    state, since = Settings.load().state, daemons.clock.now()
+    state, moved = Settings.load().state, datetime.min.replace(tzinfo=UTC)
 
     def told() -> bool:
-        nonlocal since
+        nonlocal moved
         look = ledger.read(state).looks.get("daemon")
-        if look is not None and look.at >= since and not condition():
+        if look is not None and look.at >= moved and not condition():
             daemons.clock.move(seconds=seconds)
-            since = daemons.clock.now()
+            moved = daemons.clock.now()
         return condition()
 
     daemons.wait_for(told, what)
