@@ -173,16 +173,21 @@ def _switches(scene: Scene) -> Iterator[Condition]:
 def _channels(scene: Scene) -> Iterator[Condition]:
     words, key = scene.words, f"channels_{scene.observer}"
     who = words(f"who_{scene.observer}")
+    # when neither has any, one of them says so
+    covered = ("channels_watchdog",) if scene.observer == "daemon" else ()
     hint = "kajovo-dr alert --test"
     readable, problems = channels.readable(scene.settings)
     known = {channel.name for channel in readable}
     if problems:
         why = "; ".join(map(str, problems))
-        yield Condition(key, "critical", words("channels_bad", who=who, why=why), next=hint)
+        what = words("channels_bad", who=who, why=why)
+        yield Condition(key, "critical", what, next=hint, covered_by=covered)
     elif not known:
-        yield Condition(key, "warning", words("channels_none", who=who), next=_SETTINGS)
+        what = words("channels_none", who=who)
+        yield Condition(key, "warning", what, next=_SETTINGS, covered_by=covered)
     elif not any("critical" in channel.severities for channel in readable):
-        yield Condition(key, "warning", words("channels_deaf", who=who), next=_SETTINGS)
+        what = words("channels_deaf", who=who)
+        yield Condition(key, "warning", what, next=_SETTINGS, covered_by=covered)
     for name, trouble in scene.known.troubles.items():
         lasted = (scene.now - trouble.since).total_seconds()
         if name in known and lasted >= _CHANNEL_S:
