@@ -26,17 +26,17 @@ from kajovo_dr.errors import (
 )
 from kajovo_dr.finding import Finding, asked, failure
 from kajovo_dr.postgres import databases
-from kajovo_dr.postgres.server import Server, restore_target, source
+from kajovo_dr.postgres.server import Server, source
 from kajovo_dr.recovery import control, drill_history, legacy, legacy_source, second_instance
 from kajovo_dr.recovery.drill_record import DrillRecord
 from kajovo_dr.recovery.incident_log import IncidentLog
 from kajovo_dr.recovery.journal import unfinished
-from kajovo_dr.recovery.preflight import LOCK
 from kajovo_dr.recovery.readiness import wait_until_ready
 from kajovo_dr.recovery.record import RecoveryRecord
 from kajovo_dr.recovery.report import human_duration
 from kajovo_dr.recovery.resume import Standing, standings
 from kajovo_dr.settings import PREFIX, Settings
+from kajovo_dr.watch.recovery_sources import is_carried_out
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,7 @@ def _runs(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether somebody carries it out this moment, by the lock that is held meanwhile."""
     if record.id not in {each.id for each in unfinished(settings.state)}:
         return False  # it failed, and the lock is another one's
-    try:
-        target = restore_target(settings, record.database)
-        return databases.is_held(target, settings.maintenance_database, purpose=LOCK)
-    except DrError:  # a server that does not answer is a finding of its own
-        return False
+    return is_carried_out(settings, record)
 
 
 def application(settings: Settings, open_ones: Sequence[Unended]) -> Iterator[Finding]:

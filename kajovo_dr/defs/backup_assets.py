@@ -32,8 +32,9 @@ daily = dg.DailyPartitionsDefinition(
 )
 #: A backup's materialization is its end, so this clock is a little kinder than the recovery point.
 rpo = dg.FreshnessPolicy.time_window(
-    warn_window=timedelta(hours=_SETTINGS.rpo_warn_hours),
-    fail_window=timedelta(hours=_SETTINGS.rpo_hours),
+    # no less than Dagster takes
+    warn_window=max(timedelta(hours=_SETTINGS.rpo_warn_hours), timedelta(minutes=1)),
+    fail_window=max(timedelta(hours=_SETTINGS.rpo_hours), timedelta(minutes=2)),
 )
 
 

@@ -104,7 +104,7 @@ def _unended(scene: Scene, record: RecoveryRecord) -> Iterator[Condition]:
     settings, words = scene.settings, scene.words
     took_s = (scene.now - record.started_at).total_seconds()
     rto_s = settings.rto_minutes * 60
-    if took_s <= rto_s and _runs(settings, record):
+    if took_s <= rto_s and is_carried_out(settings, record):
         return
     phases = [phase.name for phase in record.phases]
     yield Condition(
@@ -125,7 +125,7 @@ def _unended(scene: Scene, record: RecoveryRecord) -> Iterator[Condition]:
     )
 
 
-def _runs(settings: Settings, record: RecoveryRecord) -> bool:
+def is_carried_out(settings: Settings, record: RecoveryRecord) -> bool:
     """Whether somebody carries it out this moment, by the lock that is held meanwhile."""
     try:
         target = _target(settings, record)
