@@ -216,10 +216,8 @@ def _show(settings: Settings, found: Status) -> None:
     ]
     terminal.table(["", "NOW", "LIMIT"], rows)
     for each in found.wrong:
-        figure = ", ".join(
-            part for part in (each.figure, each.limit and f"limit {each.limit}") if part
-        )
-        terminal.say(f"{_mark(each.level)} {each.what}" + (f" ({figure})" if figure else ""))
+        measured = f" ({each.measured})" if each.measured else ""
+        terminal.say(f"{_mark(each.level)} {each.what}{measured}")
         if each.next:
             terminal.say(f"     next: {each.next}")
     if not found.wrong:

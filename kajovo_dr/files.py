@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from io import BufferedWriter
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from kajovo_dr.process import CHUNK
 
 PRIVATE_FILE = 0o600
@@ -35,6 +37,23 @@ def give_to_owner(path: Path) -> None:
         owner = path.parent.stat()
         if owner.st_uid != 0:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+@contextlib.contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """Hold a lock file among processes while the block runs; false while another one holds it."""
+    private_folder(path.parent)
+    lock = FileLock(path, mode=PRIVATE_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    give_to_owner(path)
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def write_private(path: Path, content: bytes) -> None:

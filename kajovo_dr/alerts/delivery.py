@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.channels import Channel, Delivery, deliver
 from kajovo_dr.alerts.ledger import Attempt, Ledger, Trouble, Waiting
 from kajovo_dr.alerts.message import Message
-from kajovo_dr.files import PRIVATE_FILE, give_to_owner, private_folder
+from kajovo_dr.files import held_alone
 from kajovo_dr.settings import Settings
 
 #: Seconds until the next attempt: the first, then doubled, up to the last.
@@ -50,17 +48,8 @@ class Sent:
 
 def deliver_waiting(settings: Settings, known: Sequence[Channel], now: datetime) -> list[Sent]:
     """Send what is due; what came of it. Nothing, while another process does so."""
-    state = private_folder(settings.state)
-    lock = FileLock(state / ".alerts.sending.lock", mode=PRIVATE_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return []
-    give_to_owner(Path(lock.lock_file))
-    try:
-        return _deliver(settings, known, now, state)
-    finally:
-        lock.release()
+    with held_alone(settings.state / ".alerts.sending.lock") as alone:
+        return _deliver(settings, known, now, settings.state) if alone else []
 
 
 def _deliver(

@@ -6,6 +6,9 @@ Belongs here: the record, which waits in a file until it was delivered. Not here
 
 from __future__ import annotations
 
+import platform
+import secrets
+from datetime import datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -15,6 +18,8 @@ Kind = Literal["warning", "critical", "over", "test"]
 
 
 Severity = Literal["warning", "critical"]
+#: Characters of a title: what a telephone shows of it.
+_TITLE = 120
 
 
 class Message(BaseModel):
@@ -32,3 +37,28 @@ class Message(BaseModel):
     title: str
     body: str
     at: AwareDatetime
+
+
+def compose(
+    kind: Kind,
+    severity: Severity,
+    audience: tuple[Severity, ...],
+    title: str,
+    body: str,
+    at: datetime,
+) -> Message:
+    """A message of this machine: with a number by which it is told from others, as its last word.
+
+    body: its last line says who sends it.
+    """
+    number = secrets.token_hex(3)
+    line = " ".join(f"[kajovo_dr {platform.node()}] {title}".split())
+    return Message(
+        id=number,
+        kind=kind,
+        severity=severity,
+        audience=audience,
+        title=line if len(line) <= _TITLE else line[: _TITLE - 1] + "…",
+        body=f"{body}, #{number}",
+        at=at,
+    )

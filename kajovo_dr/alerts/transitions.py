@@ -56,6 +56,11 @@ class Standing(BaseModel):
     loose_since: AwareDatetime | None = None
 
     @property
+    def measured(self) -> str:
+        """``26 h 10 min, limit 24 h``, for a terminal."""
+        return ", ".join(filter(None, (self.figure, self.limit and f"limit {self.limit}")))
+
+    @property
     def stays(self) -> bool:
         """Whether it is as it was until something else is known: nobody looks at it again."""
         return self.event_fed or not self.lasting

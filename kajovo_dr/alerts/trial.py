@@ -6,11 +6,10 @@ Belongs here: the message and its way. Not here: the ledger: a trial is no news 
 from __future__ import annotations
 
 import platform
-import secrets
 from datetime import UTC, datetime
 
 from kajovo_dr.alerts.channels import Delivery, deliver, readable
-from kajovo_dr.alerts.message import Message
+from kajovo_dr.alerts.message import compose
 from kajovo_dr.errors import AlertFailed, NotConfigured
 from kajovo_dr.settings import PREFIX, Settings
 
@@ -27,16 +26,14 @@ def try_channels(settings: Settings, *, why: str) -> list[Delivery]:
     why: who tries it, such as a drill. A URL that cannot be read is a failure among the others; an
     empty list means that no channel is configured.
     """
-    number = secrets.token_hex(3)
-    now = datetime.now(UTC)
-    message = Message(
-        id=number,
-        kind="test",
-        severity="warning",
-        audience=("warning", "critical"),
-        title=f"[kajovo_dr {platform.node()}] {_TITLE[settings.language]}",
-        body=f"{_BODY[settings.language].format(why=why)}\nkajovo_dr, {platform.node()}, #{number}",
-        at=now,
+    body = f"{_BODY[settings.language].format(why=why)}\nkajovo_dr, {platform.node()}"
+    message = compose(
+        "test",
+        "warning",
+        ("warning", "critical"),
+        _TITLE[settings.language],
+        body,
+        datetime.now(UTC),
     )
     known, problems = readable(settings)
     batches = {channel: [message] for channel in known}

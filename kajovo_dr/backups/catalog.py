@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,10 @@ class Backup:
         )
 
 
+#: The state of a dump file that is no backup.
+UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of the catalog: a backup, or the reason why a dump file is not one."""
@@ -84,6 +88,11 @@ class Entry:
     path: Path
     backup: Backup | None
     problem: DrError | None = None
+
+    @property
+    def state(self) -> str:
+        """Of its backup; *unreadable* for a dump file that its sidecars do not vouch for."""
+        return self.backup.state if self.backup is not None else UNREADABLE
 
 
 def load(path: Path) -> Backup:
@@ -134,7 +143,14 @@ def backups(
 
     identities: leaves out those that are known to be of another database of the same name.
     """
-    sound = [entry.backup for entry in entries(store) if entry.backup is not None]
+    return of_database(entries(store), database, identities)
+
+
+def of_database(
+    found: Sequence[Entry], database: str | None = None, identities: Set[str] = frozenset()
+) -> list[Backup]:
+    """The same, of entries that were read already."""
+    sound = [entry.backup for entry in found if entry.backup is not None]
     chosen = [each for each in sound if database in (None, each.manifest.database)]
     if identities:
         chosen = [each for each in chosen if each.manifest.identity in {"", *identities}]

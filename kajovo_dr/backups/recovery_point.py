@@ -18,7 +18,7 @@ from kajovo_dr.postgres.server import Server
 from kajovo_dr.settings import Settings
 
 #: Clocks of two machines may differ by this much; a snapshot further ahead is of a wrong one.
-_SKEW_S = 300.0
+SKEW_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,19 @@ def point_of(settings: Settings, found: Sequence[Backup], now: datetime) -> Reco
     One from the future does not count: it would look young long after the backups have stopped.
     """
     proven = [each for each in found if each.state == "proven" and not each.manifest.of_incident]
-    ahead = [backup for backup in proven if backup.age_s(now) < -_SKEW_S]
+    ahead = [backup for backup in proven if backup.age_s(now) < -SKEW_S]
     problem = _from_the_future(ahead[-1], now) if ahead else ""
     past = [backup for backup in proven if backup not in ahead]
     if not past:
         return RecoveryPoint("fail" if ahead else "none", problem=problem)
     newest = past[-1]
     age_s = max(newest.age_s(now), 0.0)
-    verdict = "fail" if ahead else _verdict(settings, age_s)
+    verdict = "fail" if ahead else judge_age(settings, age_s)
     return RecoveryPoint(verdict, newest.name, newest.manifest.created_at, age_s, problem)
 
 
-def _verdict(settings: Settings, age_s: float) -> Literal["pass", "warn", "fail"]:
+def judge_age(settings: Settings, age_s: float) -> Literal["pass", "warn", "fail"]:
+    """The verdict on seconds since the snapshot of the newest proven backup."""
     if age_s > settings.rpo_hours * 3600:
         return "fail"
     return "warn" if age_s > settings.rpo_warn_hours * 3600 else "pass"

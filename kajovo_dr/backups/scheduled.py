@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from kajovo_dr.backups import catalog
 from kajovo_dr.backups.candidates import identities_of
 from kajovo_dr.backups.catalog import Backup
+from kajovo_dr.backups.recovery_point import SKEW_S
 from kajovo_dr.backups.store import open_store
 from kajovo_dr.backups.take import Taken, take
 from kajovo_dr.errors import TargetBusy
@@ -26,8 +27,6 @@ from kajovo_dr.settings import Settings
 REASON = "scheduled"
 #: Seconds between two tries.
 _PAUSE_S = 2.0
-#: What clocks of two machines may differ by.
-_SKEW = timedelta(minutes=5)
 
 
 def take_for(
@@ -60,7 +59,9 @@ def served(settings: Settings, server: Server, tick: datetime) -> Backup | None:
     """
     store = open_store(settings)
     identities = identities_of(settings, store, server)
-    latest = datetime.now(UTC) + _SKEW  # one of the future is of a clock that was wrong
+    latest = datetime.now(UTC) + timedelta(
+        seconds=SKEW_S
+    )  # one of the future is of a clock that was wrong
     for each in catalog.backups(store, server.dbname, identities):
         of_schedule = each.manifest.reason == REASON and each.state in ("taken", "proven")
         if of_schedule and tick <= each.manifest.created_at <= latest:

@@ -44,7 +44,7 @@ from kajovo_dr.settings import Settings
 #: Seconds for pg_dumpall of the roles, which reads a few catalog rows.
 _ROLES_TIMEOUT_S = 300
 #: A new dump needs about as much space as the last one; a tenth more is asked for before it starts.
-_SPACE_MARGIN = 1.1
+SPACE_MARGIN = 1.1
 
 
 @dataclass(frozen=True)
@@ -384,7 +384,7 @@ def _judge(
 
 
 def _require_space(store: Store, usual: catalog.Usual) -> None:
-    free, needed = store.free_bytes(), (usual.size_bytes or 0) * _SPACE_MARGIN
+    free, needed = store.free_bytes(), (usual.size_bytes or 0) * SPACE_MARGIN
     if free < needed:
         raise StoreFull(
             f"{human_bytes(free)} free in {store.folder}, the last dumps had {human_bytes(needed)}"

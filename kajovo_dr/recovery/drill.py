@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from kajovo_dr import __version__
 from kajovo_dr.backups.zoo.mutants import Mutant
 from kajovo_dr.backups.zoo.registry import MUTANTS
 from kajovo_dr.errors import DrError, DrillFailed, TargetBusy
-from kajovo_dr.files import PRIVATE_FILE, give_to_owner, private_folder
+from kajovo_dr.files import held_alone
 from kajovo_dr.postgres.server import Server
 from kajovo_dr.progress import Progress, silent
 from kajovo_dr.recovery import drill_history, drill_report, legacy
@@ -149,19 +147,13 @@ def _phases(course: Course, steps: Steps) -> None:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    lock = FileLock(private_folder(settings.state) / "drill.lock", mode=PRIVATE_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise TargetBusy(
-            f"another drill runs on the state folder {settings.state}",
-            hint="wait for it to end; its record is the one that counts.",
-        ) from None
-    give_to_owner(Path(lock.lock_file))
-    try:
+    with held_alone(settings.state / "drill.lock") as alone:
+        if not alone:
+            raise TargetBusy(
+                f"another drill runs on the state folder {settings.state}",
+                hint="wait for it to end; its record is the one that counts.",
+            )
         yield
-    finally:
-        lock.release()
 
 
 def _record(

@@ -14,7 +14,8 @@ from kajovo_dr.alerts.condition import Condition, Level, Worse, rank
 from kajovo_dr.backups.catalog import Backup
 from kajovo_dr.backups.changes import Change, compare_with_previous
 from kajovo_dr.backups.manifest import Manifest
-from kajovo_dr.backups.recovery_point import RecoveryPoint, point_of
+from kajovo_dr.backups.recovery_point import RecoveryPoint, judge_age, point_of
+from kajovo_dr.backups.take import SPACE_MARGIN
 from kajovo_dr.errors import DrError
 from kajovo_dr.settings import Settings
 from kajovo_dr.watch.disk_forecast import DiskForecast, forecast
@@ -22,8 +23,6 @@ from kajovo_dr.watch.scene import Scene
 
 _OF_FILES = ("damaged", "damaged_many", "untrusted_many", "vanished", "change")
 FAMILIES = ("store", "rpo", *_OF_FILES)
-#: A new dump needs about as much room as the last one; `take` asks for the same.
-_MARGIN = 1.1
 #: Dump files that are told of one by one.
 _MANY = 5
 #: Fewer backups may be cleared away by a person at once.
@@ -134,19 +133,13 @@ def _worse(scene: Scene, point: RecoveryPoint) -> Worse | None:
         at = backup.proof.proven_at if backup.proof is not None else backup.manifest.created_at
         if not (last.seen_at < at <= scene.now) or backup.manifest.created_at <= snapshot:
             continue
-        level = _level(scene.settings, (at - snapshot).total_seconds())
+        level = _LEVELS[judge_age(scene.settings, (at - snapshot).total_seconds())]
         since = _since(scene.settings, level, snapshot)
         if since is not None and rank(level) > (rank(worst.level) if worst else 0):
             worst = Worse(level, since, at)
         snapshot = backup.manifest.created_at
     known = max(rank(_LEVELS.get(point.verdict, "critical")), rank(last.told))
     return worst if worst is not None and rank(worst.level) > known else None
-
-
-def _level(settings: Settings, age_s: float) -> Level:
-    if age_s > settings.rpo_hours * 3600:
-        return "critical"
-    return "warning" if age_s > settings.rpo_warn_hours * 3600 else "ok"
 
 
 def _damage(scene: Scene) -> Iterator[Condition]:
@@ -257,7 +250,7 @@ def _changed(scene: Scene, backup: Backup, found: list[Change]) -> Condition:
 
 def _room(scene: Scene, disk: DiskForecast) -> Condition:
     settings, words, folder = scene.settings, scene.words, scene.store.folder
-    if disk.free_bytes < disk.newest_bytes * _MARGIN or disk.free_bytes == 0:
+    if disk.free_bytes < disk.newest_bytes * SPACE_MARGIN or disk.free_bytes == 0:
         what = words("store_full", folder=folder)
         free, size = words.bytes(disk.free_bytes), words.bytes(disk.newest_bytes)
         figure = words("store_free", free=free, size=size)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import secrets
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kajovo_dr.alerts import channels, heartbeat
-from kajovo_dr.alerts.message import Message
+from kajovo_dr.alerts.message import Message, Severity, compose
 from kajovo_dr.errors import DrError
 from kajovo_dr.files import write_private
 from kajovo_dr.settings import Settings
@@ -47,16 +46,10 @@ def cry(why: str, *, switch: bool = False) -> None:
 
 
 def _message(settings: Settings, why: str) -> Message:
-    number, language = secrets.token_hex(3), settings.language
-    return Message(
-        id=number,
-        kind="critical",
-        severity="critical",
-        audience=("critical", "warning"),
-        title=f"[kajovo_dr {platform.node()}] {_TITLE[language]}",
-        body=f"{_BODY[language].format(why=why)}\nkajovo_dr, {platform.node()}, #{number}",
-        at=datetime.now(UTC),
-    )
+    language = settings.language
+    audience: tuple[Severity, ...] = ("critical", "warning")
+    body = f"{_BODY[language].format(why=why)}\nkajovo_dr, {platform.node()}"
+    return compose("critical", "critical", audience, _TITLE[language], body, datetime.now(UTC))
 
 
 def _user() -> int:

@@ -7,56 +7,46 @@ Belongs here: the form. Not here: the texts (``watch_texts``), and when somethin
 from __future__ import annotations
 
 import platform
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from kajovo_dr.alerts.message import Kind, Message
+from kajovo_dr.alerts.message import Kind, Message, compose
 from kajovo_dr.alerts.transitions import Notice, severity
 from kajovo_dr.watch.scene import Words
 
-#: Characters of a title: what a telephone shows of it.
-_TITLE = 120
 #: Characters of what somebody else's message says: services cut what is longer, or refuse it.
 _WHAT = 1500
 
 
 def written(notice: Notice, words: Words, now: datetime) -> Message:
     """The message of a notice."""
-    standing = notice.standing
-    kind = _kind(notice)
-    over = kind == "over"
-    audience = notice.audience
-    number = secrets.token_hex(3)
-    title = f"{_word(notice, words)}: {_former(notice) if over else standing.what}"
-    return Message(
-        id=number,
-        kind=kind,
-        severity="critical" if "critical" in audience else "warning",
-        audience=audience,
-        title=_short(f"[kajovo_dr {platform.node()}] {title}"),
-        body="\n".join(_lines(notice, words, now, number)),
-        at=now,
-    )
+    what = _former(notice) if _kind(notice) == "over" else notice.standing.what
+    return _composed(notice, words, what, _lines(notice, words, now), now)
 
 
 def plainly(notice: Notice, words: Words, now: datetime, why: str) -> Message:
     """The message without its times and figures, which could not be written, and why."""
-    number, next_step = secrets.token_hex(3), notice.standing.next or "kajovo-dr status"
     lines = {
         "line_what": _cut(_former(notice)),
         "line_now": why,
-        "line_next": next_step,
-        "line_from": f"kajovo_dr, {platform.node()}, #{number}",
+        "line_next": notice.standing.next or "kajovo-dr status",
+        "line_from": f"kajovo_dr, {platform.node()}",
     }
-    return Message(
-        id=number,
-        kind=_kind(notice),
-        severity="critical" if "critical" in notice.audience else "warning",
-        audience=notice.audience,
-        title=_short(f"[kajovo_dr {platform.node()}] {_word(notice, words)}: {_former(notice)}"),
-        body="\n".join(f"{words(key)}: {text}" for key, text in lines.items()),
-        at=now,
+    said = (f"{words(key)}: {text}" for key, text in lines.items())
+    return _composed(notice, words, _former(notice), said, now)
+
+
+def _composed(
+    notice: Notice, words: Words, what: str, lines: Iterable[str], now: datetime
+) -> Message:
+    audience = notice.audience
+    return compose(
+        _kind(notice),
+        "critical" if "critical" in audience else "warning",
+        audience,
+        f"{_word(notice, words)}: {what}",
+        "\n".join(lines),
+        now,
     )
 
 
@@ -81,7 +71,7 @@ def _former(notice: Notice) -> str:
     return told or notice.standing.what
 
 
-def _lines(notice: Notice, words: Words, now: datetime, number: str) -> Iterator[str]:
+def _lines(notice: Notice, words: Words, now: datetime) -> Iterator[str]:
     standing = notice.standing
     ended = standing.level == "ok"
     yield f"{words('line_what')}: {_cut(_former(notice) if ended else standing.what)}"
@@ -102,7 +92,7 @@ def _lines(notice: Notice, words: Words, now: datetime, number: str) -> Iterator
         yield f"{words('line_next')}: {standing.next}"
     if standing.link:
         yield f"{words('line_run')}: {standing.link}"
-    yield f"{words('line_from')}: kajovo_dr, {platform.node()}, {words.moment(now)}, #{number}"
+    yield f"{words('line_from')}: kajovo_dr, {platform.node()}, {words.moment(now)}"
 
 
 def _times(notice: Notice, words: Words, now: datetime) -> Iterator[str]:
@@ -128,11 +118,6 @@ def _figure(notice: Notice, words: Words) -> str:
     if figure:
         return f"{words('line_figure')}: {figure}"
     return f"{words('line_limit')}: {limit}" if limit else ""
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
 
 
 def _cut(text: str) -> str:

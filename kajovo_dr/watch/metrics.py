@@ -32,8 +32,6 @@ from kajovo_dr.watch.protected import protected
 
 _VERDICTS = ("pass", "warn", "fail", "none")
 _STATES: tuple[str, ...] = get_args(State)
-#: A dump file whose sidecars do not vouch for it has no state of its own.
-_UNREADABLE = "unreadable"
 _DAY = 86_400
 #: Read by another user: node_exporter does not run as the one who takes backups.
 _PUBLIC_FILE = 0o644
@@ -122,8 +120,8 @@ def _newest(store: Store, server: Server) -> Backup | None:
 
 
 def _add_states(gauges: Gauges, entries: Sequence[Entry]) -> None:
-    states = [entry.backup.state if entry.backup else _UNREADABLE for entry in entries]
-    for state in (*_STATES, _UNREADABLE):
+    states = [entry.state for entry in entries]
+    for state in (*_STATES, catalog.UNREADABLE):
         gauges.add("backups", states.count(state), state=state)
 
 

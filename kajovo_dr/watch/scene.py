@@ -98,7 +98,7 @@ class Scene:
     def ours(self) -> list[Backup]:
         """The database's sound backups, oldest snapshot first, without what a recovery replaced."""
         of = identities_of(self.settings, self.store, self.server)
-        found = catalog.backups(self.store, self.server.dbname, of)
+        found = catalog.of_database(self.entries, self.server.dbname, of)
         return [each for each in found if not each.manifest.of_incident]
 
     @property

@@ -14,7 +14,6 @@ from typing import TypeVar
 from kajovo_dr.alerts import channels
 from kajovo_dr.alerts import ledger as book
 from kajovo_dr.alerts.condition import Level, rank
-from kajovo_dr.alerts.ledger import Observer
 from kajovo_dr.alerts.transitions import Standing
 from kajovo_dr.backups.catalog import Entry
 from kajovo_dr.backups.recovery_point import RecoveryPoint, point_of
@@ -77,9 +76,9 @@ class Status:
         raise NotProtected(f"{worst.level}: {worst.what}", hint=hint)
 
 
-def status(settings: Settings, now: datetime, observer: Observer = "watchdog") -> Status:
-    """Look at everything as an observer does; nothing is written down and nobody is told."""
-    return beside(settings, now, peek(settings, observer, now))
+def status(settings: Settings, now: datetime) -> Status:
+    """Look at everything as the watchdog does; nothing is written down and nobody is told."""
+    return beside(settings, now, peek(settings, "watchdog", now))
 
 
 def beside(settings: Settings, now: datetime, wrong: Sequence[Standing]) -> Status:
@@ -117,5 +116,5 @@ def _or_none(fact: Callable[[], T]) -> T | None:
 
 def _counted(entries: Sequence[Entry]) -> dict[str, int]:
     """Backups by state; those that cannot be read are *unreadable*."""
-    states = [each.backup.state if each.backup is not None else "unreadable" for each in entries]
+    states = [each.state for each in entries]
     return {state: states.count(state) for state in sorted(set(states))}

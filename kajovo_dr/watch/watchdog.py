@@ -51,8 +51,6 @@ def watch(settings: Settings, now: datetime) -> Report:
 
 
 def _said(standing: Standing) -> str:
-    figure = ", ".join(
-        part for part in (standing.figure, standing.limit and f"limit {standing.limit}") if part
-    )
-    text = f"{standing.what} ({figure})" if figure else standing.what
+    measured = standing.measured
+    text = f"{standing.what} ({measured})" if measured else standing.what
     return " ".join(text.split())
